@@ -1,0 +1,147 @@
+"""Which type llama.cpp gives each tensor for a named mix, and what the file around them weighs.
+
+`Q4_K_M` is no single type: attention values and feed-forward downs of some layers get more bits, the output
+matrix gets Q6_K, and a matrix whose row is no multiple of a type's block falls back to another type. The mix
+is `data/gguf_mix.csv` (first matching row wins), the block sizes and fallbacks `data/ggml_types.csv`; both
+follow llama.cpp's quantizer (src/llama-quant.cpp) and ggml's block structs.
+
+Vectors stay F32. Known error: none on tensor data; header bytes within a few kB.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.tensors import Role, Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgmlType:
+    """One storage type: `block_bytes` for each `block_elements` weights along a row."""
+
+    name: str
+    block_elements: int
+    block_bytes: int
+    fallback: str | None
+    """Type used when a row is no multiple of the block."""
+
+    def row_bytes(self, columns: int) -> int:
+        """Bytes of a row of `columns` weights; the block must divide it."""
+        return columns // self.block_elements * self.block_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixRule:
+    """For mix `ftype`, tensors of `role` in the layers that `when` names get `type`."""
+
+    ftype: str
+    role: str
+    when: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class GgufTables:
+    """The two tables, indexed."""
+
+    types: Mapping[str, GgmlType]
+    base_types: Mapping[str, str]
+    rules: Mapping[tuple[str, str], Sequence[MixRule]]
+
+
+def make_tables(types: Sequence[GgmlType], rules: Sequence[MixRule]) -> GgufTables:
+    """Index the rows; the rule with role `*` names the type a mix starts from."""
+    indexed: dict[tuple[str, str], list[MixRule]] = {}
+    for rule in rules:
+        if rule.role != "*":
+            indexed.setdefault((rule.ftype, rule.role), []).append(rule)
+    return GgufTables(
+        types={row.name: row for row in types},
+        base_types={rule.ftype: rule.type for rule in rules if rule.role == "*"},
+        rules=indexed,
+    )
+
+
+def tensor_types(
+    model: ModelFacts, layout: Sequence[Tensor], ftype: str, tables: GgufTables
+) -> Iterator[tuple[Tensor, GgmlType, int]]:
+    """For each role the types its tensors get, with how many layers get each."""
+    for tensor in layout:
+        if tensor.is_vector:
+            yield tensor, tables.types["F32"], tensor.count
+            continue
+        counts: dict[str, int] = {}
+        role = _mix_role(tensor.role, tie_embeddings=model.tie_embeddings)
+        for layer in range(tensor.count):
+            name = _pick_type(model, role, layer, tensor.columns, ftype, tables)
+            counts[name] = counts.get(name, 0) + 1
+        for name, count in counts.items():
+            yield tensor, tables.types[name], count
+
+
+def container_bytes(model: ModelFacts, layout: Sequence[Tensor], metadata_bytes: int) -> int:
+    """Bytes of a GGUF file besides tensor data: header, key-values, tensor infos, alignment.
+
+    Args:
+        model: whose file it is.
+        layout: its tensors.
+        metadata_bytes: tokenizer arrays and chat template as GGUF stores them, from the checkpoint's own files.
+    """
+    count = sum(tensor.count for tensor in layout)
+    name_bytes, fixed_bytes, alignment_bytes = 24, 8 + 4 + 2 * 8 + 4 + 8, 16
+    scalar_keys_bytes = 1500
+    del model
+    return 24 + scalar_keys_bytes + metadata_bytes + count * (name_bytes + fixed_bytes + alignment_bytes)
+
+
+def _mix_role(role: Role, *, tie_embeddings: bool) -> str:
+    if role == "head" or (role == "embedding" and tie_embeddings):
+        return "output"
+    return role
+
+
+def _pick_type(
+    model: ModelFacts, role: str, layer: int, columns: int, ftype: str, tables: GgufTables
+) -> str:
+    name = tables.base_types[ftype]
+    if role == "output":
+        # llama.cpp tests the mix's own block here, before the output type is chosen.
+        if columns % tables.types[name].block_elements:
+            name = "Q8_0" if tables.types[name].fallback else name
+        else:
+            name = next((rule.type for rule in tables.rules.get((ftype, role), ())), name)
+    else:
+        for rule in tables.rules.get((ftype, role), ()):
+            if _applies(rule.when, layer, model):
+                name = rule.type
+                break
+        if role == "v" and model.num_layers == 80 and name in {"Q3_K", "Q4_K"}:
+            # llama.cpp gives the shared values of its 80-layer ("70B") models at least five bits.
+            name = "Q5_K"
+    return _fall_back(name, columns, tables)
+
+
+def _fall_back(name: str, columns: int, tables: GgufTables) -> str:
+    row = tables.types[name]
+    if columns % row.block_elements == 0:
+        return name
+    if row.fallback and columns % tables.types[row.fallback].block_elements == 0:
+        return row.fallback
+    return "F16"
+
+
+def _applies(when: str, layer: int, model: ModelFacts) -> bool:
+    layers = model.num_layers
+    grouped = model.num_heads // model.num_kv_heads
+    match when.split():
+        case ["always"]:
+            return True
+        case ["first", number]:
+            return layer < int(number)
+        case ["first_part", parts]:
+            return layer < layers // int(parts)
+        case ["more_bits"]:
+            return layer < layers // 8 or layer >= 7 * layers // 8 or (layer - layers // 8) % 3 == 2
+        case ["gqa_at_least", number]:
+            return grouped >= int(number)
+    raise ValueError(f"data/gguf_mix.csv: unknown condition {when!r}")

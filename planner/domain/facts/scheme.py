@@ -1,0 +1,72 @@
+"""What numbers become: schemes as formats store them, the recipes that get there, and what exists already.
+
+Rows come from `data/schemes.csv` (what a scheme stores for one weight), `data/recipes.csv` (which method,
+format, engine and backend go together) and `data/prebuilt.csv` (published checkpoints).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ScaleLayout = Literal["none", "channel", "group", "block"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """How one (scheme, format) pair stores a weight matrix of N rows (outputs) and K columns (inputs)."""
+
+    name: str
+    format: str
+    weight_bits: float
+    """Stored bits of one weight, packing included; nominal bits per weight for GGUF mixes."""
+    activation_bits: int
+    scales: ScaleLayout
+    """`channel`: one scale a row; `group`: one for `group_size` columns of a row; `block`: one a 128 × 128."""
+    scale_bytes: int = 0
+    zero_point_bits: int = 0
+    """Bits of a stored zero point for each scale; 0 where the scheme is symmetric and stores none."""
+    matrix_bytes: int = 0
+    """Bytes kept once for each matrix besides weights and scales (a packed shape, a global scale)."""
+    index_bytes: int = 0
+    """Bytes kept for each input column (GPTQ's g_idx)."""
+    source: str = ""
+
+    @property
+    def is_gguf_mix(self) -> bool:
+        """Whether llama.cpp chooses a type for each tensor (facts/gguf.py) instead of one for all."""
+        return self.format == "gguf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One way to a served model: scheme, method, format, engine, and the backend that makes it."""
+
+    scheme: str
+    method: str
+    format: str
+    engine: str
+    backend: str | None
+    """None where nothing has to be made (16 bits as released)."""
+    group_sizes: tuple[int | None, ...]
+    calibrated: bool
+    native_bits: float
+    """Nominal weight bits that the policy about 3 and 2 bits looks at."""
+    note: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prebuilt:
+    """A published quantized checkpoint of a catalogue model."""
+
+    model_id: str
+    """The catalogue's id of the architecture."""
+    repo: str
+    scheme: str
+    method: str
+    format: str
+    engine: str
+    group_size: int | None
+    intermediate_size: int | None
+    """Padded intermediate size where it differs from the model's own."""
+    note: str
+    source: str

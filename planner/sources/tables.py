@@ -1,0 +1,149 @@
+"""From `data/*.csv` to facts: one reader a table, and an error that names file and line.
+
+A blank cell is unknown. Where a fact has no value for unknown (a count that is added up), the row carries a
+flag that says so, `tie_embeddings_missing` or `params_missing`, and whoever sizes the model must refuse.
+"""
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from planner.domain.errors import BadInput
+from planner.domain.facts.hardware import Accelerator
+from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.spellings import Spelling
+
+Row = dict[str, str]
+
+GIGA = 10**9  # vendors' bandwidths are decimal
+TERA = 10**12
+
+
+def read_accelerators(path: Path) -> list[Accelerator]:
+    """Every row of `accelerators.csv`.
+
+    Raises:
+        BadInput: the file lacks a column or a cell cannot be read.
+    """
+    return list(read_rows(path, make_accelerator))
+
+
+def read_models(path: Path) -> list[ModelFacts]:
+    """Every row of `models.csv`.
+
+    Raises:
+        BadInput: the file lacks a column or a cell cannot be read.
+    """
+    return list(read_rows(path, make_model))
+
+
+def read_spellings(path: Path) -> list[Spelling]:
+    """Every row of `spellings.csv`.
+
+    Raises:
+        BadInput: the file lacks a column or a cell cannot be read.
+    """
+    return list(read_rows(path, make_spelling))
+
+
+def read_rows[T](path: Path, make: Callable[[Row], T]) -> Iterator[T]:
+    """What `make` builds from each row of a CSV file with a header.
+
+    Raises:
+        BadInput: `data.row`, with file and line, for a row that cannot be read.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            for row in reader:
+                yield make(row)
+        except KeyError as error:
+            message = f"{path.name} has no column {error}."
+            raise BadInput("data.row", message) from error
+        except (ValueError, AttributeError, csv.Error) as error:
+            message = f"{path.name}, line {reader.line_num}: {error}."
+            raise BadInput("data.row", message) from error
+
+
+def make_accelerator(row: Row) -> Accelerator:
+    """One accelerator from its row: decimal GB/s and TFLOP/s become bytes and operations a second."""
+    compute_capability = row["compute_capability"]
+    return Accelerator(
+        name=row["name"],
+        vendor=row["vendor"],
+        nvml_names=split(row["nvml_names"]),
+        aliases=split(row["aliases"]),
+        memory_gib=to_float(row["memory_gib_advertised"]),
+        visible_bytes=to_int(row["memory_bytes_visible"]),
+        bandwidth_bytes_per_s=scale(row["memory_bandwidth_gb_s"], GIGA),
+        sm=int(compute_capability.replace(".", "")) if compute_capability else None,
+        architecture=row["architecture"],
+        # The bf16 column holds the rate with FP32 accumulation, half of fp16's on GeForce cards.
+        fp16_flops=scale(row["bf16_tflops_dense"] or row["fp16_tflops_dense"], TERA),
+        fp8_flops=scale(row["fp8_tflops_dense"], TERA),
+        int8_ops=scale(row["int8_tops_dense"], TERA),
+        nvlink_bytes_per_s=scale(row["nvlink_gb_s"], GIGA),
+        form=row["form"],
+        source=row["source_ref"],
+    )
+
+
+def make_model(row: Row) -> ModelFacts:
+    """One architecture from its row; a model of experts only has no dense MLP, hence width 0."""
+    params = to_int(row["params_total"]) or to_int(row["params_recomputed"])
+    flags = list(split(row["flags"]))
+    if not row["tie_embeddings"]:
+        flags.append("tie_embeddings_missing")
+    if params is None:
+        flags.append("params_missing")
+    return ModelFacts(
+        model_id=row["repo"],
+        family=row["family"],
+        aliases=split(row["aliases"]),
+        architecture=row["architecture"],
+        hidden_size=int(row["hidden_size"]),
+        num_layers=int(row["num_layers"]),
+        num_heads=int(row["num_heads"]),
+        num_kv_heads=int(row["num_kv_heads"]),
+        head_dim=int(row["head_dim"]),
+        intermediate_size=to_int(row["intermediate_size"]) or 0,
+        vocab_size=int(row["vocab_size"]),
+        tie_embeddings=row["tie_embeddings"] == "true",
+        max_position=int(row["max_position"]),
+        attention=row["attention"],
+        qkv_bias=row["qkv_bias"] == "true",
+        qk_norm=row["qk_norm"] == "true",
+        num_experts=to_int(row["num_experts"]) or 0,
+        params_total=params or 0,
+        native_dtype=row["native_dtype"] or "bfloat16",
+        released=row["released"],
+        source=row["source_ref"],
+        flags=tuple(flags),
+    )
+
+
+def make_spelling(row: Row) -> Spelling:
+    """One spelling from its row; a blank canonical word is a spelling that nobody can read."""
+    return Spelling(
+        kind=row["kind"], text=row["spelling"], canonical=row["canonical"] or None, note=row["note"]
+    )
+
+
+def split(cell: str) -> tuple[str, ...]:
+    """The parts of a cell that holds several, separated by bars."""
+    return tuple(part for part in cell.split("|") if part)
+
+
+def to_int(cell: str) -> int | None:
+    """A whole number, or None for a blank cell."""
+    return int(cell) if cell else None
+
+
+def to_float(cell: str) -> float | None:
+    """A number, or None for a blank cell."""
+    return float(cell) if cell else None
+
+
+def scale(cell: str, factor: int) -> float | None:
+    """A number in base units, or None for a blank cell."""
+    return float(cell) * factor if cell else None
