@@ -79,18 +79,16 @@ def tensor_types(
             yield tensor, tables.types[name], count
 
 
-def container_bytes(model: ModelFacts, layout: Sequence[Tensor], metadata_bytes: int) -> int:
+def container_bytes(layout: Sequence[Tensor], metadata_bytes: int) -> int:
     """Bytes of a GGUF file besides tensor data: header, key-values, tensor infos, alignment.
 
     Args:
-        model: whose file it is.
-        layout: its tensors.
+        layout: the model's tensors.
         metadata_bytes: tokenizer arrays and chat template as GGUF stores them, from the checkpoint's own files.
     """
     count = sum(tensor.count for tensor in layout)
     name_bytes, fixed_bytes, alignment_bytes = 24, 8 + 4 + 2 * 8 + 4 + 8, 16
     scalar_keys_bytes = 1500
-    del model
     return 24 + scalar_keys_bytes + metadata_bytes + count * (name_bytes + fixed_bytes + alignment_bytes)
 
 

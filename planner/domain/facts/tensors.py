@@ -8,7 +8,7 @@ the published one within 0.1 %; any other model is refused by name, never approx
 Known error: none for covered models except buffers that some checkpoints carry along (rotary tables, 2 kB).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from planner.domain.errors import BadInput
@@ -79,6 +79,12 @@ def tensor_layout(model: ModelFacts) -> tuple[Tensor, ...]:
             "nothing is guessed for the others.",
         )
     return layout
+
+
+def padded_layout(model: ModelFacts, intermediate_size: int) -> tuple[ModelFacts, tuple[Tensor, ...]]:
+    """A covered model and its tensors with the feed-forward width padded, as some published checkpoints are."""
+    padded = replace(model, intermediate_size=intermediate_size)
+    return padded, _llama_layout(padded)
 
 
 def count_parameters(layout: tuple[Tensor, ...]) -> int:

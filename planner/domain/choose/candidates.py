@@ -1,0 +1,175 @@
+"""Everything worth weighing: scheme x method x format x engine x placement x KV dtype over a target.
+
+Recipes, engines and published checkpoints are tables; this module multiplies them out. Nothing is judged here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from planner.domain.errors import BadInput
+from planner.domain.facts.gguf import GgufTables
+from planner.domain.facts.hardware import DeviceKind, Target
+from planner.domain.facts.kernels import Placement, Rulebook
+from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.request import Request
+from planner.domain.facts.scheme import Prebuilt, Recipe, Scheme
+from planner.domain.predict.job_cost import JobConstants
+from planner.domain.predict.memory import MemoryConstants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One row of `data/engines.csv`."""
+
+    name: str
+    kinds: tuple[DeviceKind, ...]
+    """Device kinds on which it is weighed without being asked for."""
+    vendors: tuple[str, ...]
+    """Vendors on which it is weighed; empty: any."""
+    split: str
+    """`tensor` or `layer`: how one replica spreads over devices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """The tables that planning stands on, parsed, all of one data version."""
+
+    schemes: Mapping[tuple[str, str], Scheme]
+    """By (scheme, format)."""
+    recipes: Sequence[Recipe]
+    prebuilt: Sequence[Prebuilt]
+    engines: Mapping[str, Engine]
+    rulebook: Rulebook
+    gguf: GgufTables
+    memory: MemoryConstants
+    jobs: JobConstants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One complete choice, before any judgement."""
+
+    scheme: Scheme
+    method: str
+    engine: str
+    backend: str | None
+    group_size: int | None
+    placement: Placement
+    kv_dtype: str
+    native_bits: float
+    calibrated: bool
+    prebuilt: Prebuilt | None
+    intermediate_size: int
+
+    @property
+    def label(self) -> str:
+        """In words: `W4A16 group 64 by gptq, vllm, TP 2`."""
+        group = f" group {self.group_size}" if self.group_size else ""
+        method = "" if self.method in {"none", "rtn"} and self.scheme.is_gguf_mix else f" by {self.method}"
+        return f"{self.scheme.name}{group}{'' if self.method == 'none' else method}, {self.engine}"
+
+
+def enumerate_candidates(
+    request: Request, model: ModelFacts, target: Target, tables: Tables
+) -> list[Candidate]:
+    """All candidates for this request on this target, in table order.
+
+    Raises:
+        BadInput: an engine or a scheme was asked for by name and no recipe has it.
+    """
+    engines = _engines(request, target, tables)
+    recipes = [recipe for recipe in tables.recipes if recipe.engine in engines]
+    if request.schemes:
+        recipes = [recipe for recipe in recipes if recipe.scheme in request.schemes]
+    prebuilt = [
+        row
+        for row in tables.prebuilt
+        if row.model_id == model.model_id
+        and row.engine in engines
+        and (not request.schemes or row.scheme in request.schemes)
+    ]
+    if not recipes and not prebuilt:
+        raise _nothing_to_weigh(request, target, tables)
+    candidates = []
+    for recipe in recipes:
+        for group_size in recipe.group_sizes:
+            for placement in placements(len(target.devices), tables.engines[recipe.engine].split):
+                candidates.append(
+                    Candidate(
+                        scheme=tables.schemes[recipe.scheme, recipe.format],
+                        method=recipe.method,
+                        engine=recipe.engine,
+                        backend=recipe.backend,
+                        group_size=group_size,
+                        placement=placement,
+                        kv_dtype=request.kv_dtype or "auto",
+                        native_bits=recipe.native_bits,
+                        calibrated=recipe.calibrated,
+                        prebuilt=None,
+                        intermediate_size=model.intermediate_size,
+                    )
+                )
+    for row in prebuilt:
+        scheme = tables.schemes[row.scheme, row.format]
+        for placement in placements(len(target.devices), tables.engines[row.engine].split):
+            candidates.append(
+                Candidate(
+                    scheme=scheme,
+                    method=row.method,
+                    engine=row.engine,
+                    backend=None,
+                    group_size=row.group_size,
+                    placement=placement,
+                    kv_dtype=request.kv_dtype or "auto",
+                    native_bits=scheme.weight_bits,
+                    calibrated=False,
+                    prebuilt=row,
+                    intermediate_size=row.intermediate_size or model.intermediate_size,
+                )
+            )
+    return candidates
+
+
+def placements(devices: int, split: str) -> list[Placement]:
+    """Every way to use all devices: tensor x pipeline x replicas, or layer split x replicas."""
+    found = []
+    for dp in _divisors(devices):
+        each = devices // dp
+        if split == "layer":
+            found.append(Placement(pp=each, dp=dp))
+        else:
+            found += [Placement(tp=tp, pp=each // tp, dp=dp) for tp in reversed(_divisors(each))]
+    return found
+
+
+def _divisors(number: int) -> list[int]:
+    return [part for part in range(1, number + 1) if number % part == 0]
+
+
+def _engines(request: Request, target: Target, tables: Tables) -> set[str]:
+    if request.engine:
+        return {request.engine}
+    first = target.devices[0]
+    return {
+        engine.name
+        for engine in tables.engines.values()
+        if first.kind in engine.kinds and (not engine.vendors or first.vendor in engine.vendors)
+    }
+
+
+def _nothing_to_weigh(request: Request, target: Target, tables: Tables) -> BadInput:
+    if request.engine and not any(recipe.engine == request.engine for recipe in tables.recipes):
+        known = sorted({recipe.engine for recipe in tables.recipes})
+        return BadInput(
+            "engine.no_recipe",
+            f'There is no recipe for engine "{request.engine}" yet. Plannable engines: {", ".join(known)}.',
+            choices=known,
+        )
+    schemes = sorted({recipe.scheme for recipe in tables.recipes})
+    asked = ", ".join(request.schemes)
+    where = f"engine {request.engine}" if request.engine else target.label
+    return BadInput(
+        "scheme.no_recipe",
+        f"No recipe makes {asked} for {where}. Schemes with recipes: {', '.join(schemes)}.",
+        choices=schemes,
+    )

@@ -1,0 +1,115 @@
+"""What may load: a verdict for each candidate, with every failing rule and the way out.
+
+Shapes and capabilities are asked of `facts/kernels.py`, memory of `predict/memory.py`, policy of the guide's
+rules below. A candidate is legal when a kernel admits it, nothing refuses it, and even the high end of its
+memory interval fits; unknown when no rule covers it; illegal otherwise.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from planner.domain.choose.candidates import Candidate, Tables
+from planner.domain.facts.hardware import Device, Target
+from planner.domain.facts.kernels import Finding, Kernel, Load, find_kernel
+from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.request import Request
+from planner.domain.predict.memory import MemoryEstimate
+from planner.domain.units import format_gib
+
+TWO_BIT_LIMIT = 2.9
+"""Below this many bits nothing is a candidate unless named (the guide: 2-bit never unless asked for)."""
+THREE_BIT_LIMIT = 3.5
+"""Schemes whose base type has fewer bits are prototypes (the guide: 3-bit only for prototypes or speed)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was found about one candidate."""
+
+    status: Literal["legal", "illegal", "unknown"]
+    findings: tuple[Finding, ...]
+    kernel: Kernel | None
+
+
+def judge_candidate(
+    candidate: Candidate,
+    *,
+    request: Request,
+    model: ModelFacts,
+    target: Target,
+    tables: Tables,
+    memory: MemoryEstimate,
+) -> Verdict:
+    """Judge one candidate; all failing rules are reported, not the first."""
+    load = Load(
+        engine=candidate.engine,
+        model=model,
+        scheme=candidate.scheme,
+        method=candidate.method,
+        group_size=candidate.group_size,
+        placement=candidate.placement,
+        device=least_able(target),
+        intermediate_size=candidate.intermediate_size,
+    )
+    kernel, findings = find_kernel(load, tables.rulebook)
+    policy = _policy(candidate, request)
+    over = memory_finding(memory, target)
+    found = (*findings, *policy, *over)
+    if found:
+        return Verdict(status="illegal", findings=found, kernel=kernel)
+    if kernel is None:
+        unknown = Finding(
+            code="unknown.engine_rule",
+            message=f"no rule says whether {candidate.engine} loads {candidate.scheme.name} "
+            f"({candidate.scheme.format}) on {target.devices[0].label}",
+            source="data/engine_rules.csv",
+        )
+        return Verdict(status="unknown", findings=(unknown,), kernel=None)
+    return Verdict(status="legal", findings=(), kernel=kernel)
+
+
+def memory_finding(memory: MemoryEstimate, target: Target) -> tuple[Finding, ...]:
+    """The verdict about memory alone, empty when it fits at the high end of its interval."""
+    if memory.fits:
+        return ()
+    over = memory.total_high_bytes - memory.usable_bytes
+    device = target.devices[0].label
+    likely = memory.total_bytes
+    sure = "needs" if memory.total_low_bytes > memory.usable_bytes else "may need"
+    return (
+        Finding(
+            code="memory.over_by",
+            message=f"{sure} {format_gib(memory.total_low_bytes)} to {format_gib(memory.total_high_bytes)} "
+            f"on one {device} ({format_gib(memory.weights_bytes)} of it weights), "
+            f"{format_gib(memory.usable_bytes)} are usable",
+            numbers={
+                "total_bytes": likely,
+                "total_high_bytes": memory.total_high_bytes,
+                "weights_bytes": memory.weights_bytes,
+                "usable_bytes": memory.usable_bytes,
+                "over_by_bytes": over,
+            },
+            way_out=("fewer bits", "more devices", "a shorter context or fewer users"),
+            source="predict/memory.py: tensor layout and data/engine_memory.csv",
+        ),
+    )
+
+
+def least_able(target: Target) -> Device:
+    """The device whose kernels the whole target must make do with."""
+    return min(target.devices, key=lambda device: (device.sm or 0, device.available_bytes))
+
+
+def _policy(candidate: Candidate, request: Request) -> tuple[Finding, ...]:
+    if candidate.native_bits >= TWO_BIT_LIMIT or candidate.scheme.name in request.schemes:
+        return ()
+    return (
+        Finding(
+            code="policy.two_bit",
+            message=f"{candidate.scheme.name} stores {candidate.native_bits:g} bits a weight: "
+            "below 2.9 bits nothing is weighed unless it is asked for by name",
+            numbers={"bits": candidate.native_bits, "limit": TWO_BIT_LIMIT},
+            way_out=(f'ask for it: "... in {candidate.scheme.name}"',),
+            source="the guide: 2-bit never unless asked for by name",
+        ),
+    )

@@ -1,0 +1,218 @@
+"""From a sentence to a request: `qwen-72b for 2x A6000, context 32k, for 16 users, best quality, with vllm`.
+
+The model comes first, then `for` or `on` and the devices; options stand anywhere, between words or commas.
+Options are found by the tables below, each a whole word or words. What is left over is the model before the
+first `for` or `on` and the devices after it; anything else is refused by name, and nothing is guessed.
+"""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from planner.domain.errors import BadInput
+from planner.domain.facts.model_names import names_a_folder
+from planner.domain.facts.request import DeviceAsk, Request
+from planner.domain.facts.spellings import GGUF_TYPES, read_scheme
+
+MAX_LENGTH = 600
+MAX_DEVICES = 1024
+MAX_CONTEXT = 100_000_000
+MAX_CONCURRENCY = 100_000
+
+THIS_MACHINE = "this machine"
+CPU = "cpu"
+
+MACHINE_WORDS = {
+    "this machine": THIS_MACHINE,
+    "this computer": THIS_MACHINE,
+    "this host": THIS_MACHINE,
+    "this box": THIS_MACHINE,
+    "this server": THIS_MACHINE,
+    "this laptop": THIS_MACHINE,
+    "this pc": THIS_MACHINE,
+    "this mac": THIS_MACHINE,
+    "this gpu": THIS_MACHINE,
+    "here": THIS_MACHINE,
+    "localhost": THIS_MACHINE,
+    "cpu": CPU,
+    "cpus": CPU,
+    "cpu only": CPU,
+    "the cpu": CPU,
+    "this cpu": CPU,
+}
+
+COUNT_WORDS = {
+    "a": 1,
+    "an": 1,
+    "one": 1,
+    "single": 1,
+    "two": 2,
+    "dual": 2,
+    "twin": 2,
+    "a pair of": 2,
+    "three": 3,
+    "triple": 3,
+    "four": 4,
+    "quad": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "octa": 8,
+    "ten": 10,
+    "twelve": 12,
+    "sixteen": 16,
+}
+
+OBJECTIVES = {
+    "quality": "best quality|highest quality|max quality|quality first|quality|best accuracy|most accurate",
+    "speed": "fastest|max speed|best speed|speed first|speed|fast|lowest latency|quickest",
+    "memory": "smallest|least memory|lowest memory|min memory|minimum memory|memory first",
+    "balanced": "balanced|balance",
+}
+
+ENGINES = {
+    "vllm": "vllm|v-llm",
+    "tensorrt-llm": r"tensorrt[- _]?llm|trt[- _]?llm|tensorrt",
+    "sglang": "sglang|sg-lang",
+    "exllamav3": "exllama ?v?3|exl3 engine|exllama",
+    "llama.cpp": r"llama[. _-]?cpp|llama-server|llamacpp",
+    "ollama": "ollama",
+    "transformers": "transformers|hf transformers|huggingface transformers|hugging face",
+    "mlx": r"mlx(?:[- ]lm)?",
+}
+
+TASKS = {
+    "coding": "coding|code|programming|software",
+    "math": "math|maths|mathematics|reasoning",
+    "chat": "chat|chatting|a chatbot|chatbots?|conversations?",
+    "multilingual": "multilingual(?: use)?|translation|translating",
+    "general": "general(?: use)?|everything",
+}
+
+KV_DTYPES = {
+    "auto": "auto",
+    "f16": "f16|fp16|float16",
+    "bf16": "bf16|bfloat16",
+    "fp8": "fp8",
+    "fp8_e4m3": "fp8[_-]e4m3|e4m3",
+    "fp8_e5m2": "fp8[_-]e5m2|e5m2",
+    "q8_0": "q8_0|q8",
+    "q4_0": "q4_0|q4",
+}
+
+METHODS = {
+    "rtn": "rtn",
+    "gptq": "gptq",
+    "awq": "awq",
+    "autoround": "auto-?round",
+    "smoothquant+gptq": r"smoothquant(?:\+gptq)?",
+    "imatrix": "imatrix",
+    "qlora": "qlora",
+    "qat": "qat",
+}
+
+WIDTH_SCHEMES: dict[str, tuple[str, ...]] = {
+    "16": ("BF16", "F16"),
+    "8": ("FP8_DYNAMIC", "FP8_STATIC", "FP8_BLOCK", "W8A8", "W8A16", "Q8_0", "EXL3_8.0bpw"),
+    "6": ("Q6_K", "EXL3_6.0bpw"),
+    "5": ("Q5_0", "Q5_1", "Q5_K_S", "Q5_K_M", "EXL3_5.0bpw"),
+    "4": ("W4A16", "NVFP4", "NVFP4A16", "MXFP4", "NF4", "Q4_0", "Q4_1", "Q4_K_S", "Q4_K_M", "IQ4_XS", "IQ4_NL")
+    + ("EXL3_4.0bpw",),
+    "3": ("W3A16", "Q3_K_S", "Q3_K_M", "Q3_K_L", "IQ3_XXS", "IQ3_XS", "IQ3_S", "IQ3_M", "EXL3_3.0bpw"),
+    "2": ("W2A16", "Q2_K", "Q2_K_S", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "EXL3_2.0bpw"),
+}
+"""What a width alone asks for: every scheme of that nominal width."""
+
+GROUP_WORDS: dict[str, tuple[str, ...]] = {
+    "fp8": ("FP8_DYNAMIC", "FP8_STATIC", "FP8_BLOCK"),
+    "int8": ("W8A8", "W8A16"),
+    "int4": ("W4A16",),
+    "gguf": tuple(sorted(name for name in GGUF_TYPES if re.fullmatch(r"(?:Q[3-8]|IQ[34])_[A-Z\d_]+", name))),
+    "full precision": ("BF16", "F16"),
+    "unquantized": ("BF16", "F16"),
+}
+"""Words that stand for several schemes."""
+
+FILLERS = frozenset("please plan quantize quantise serve run deploy the a an".split())
+"""Words before the model that say nothing."""
+
+NUMBER = r"(?P<number>[-+]?\d{1,3}(?:,\d{3})+|[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?(?:\s?[km]i?b?)?)"
+END = r"(?=[\s,;.!?]*(?:[\s,;]|$))"
+KNOWN_OPTIONS = (
+    "`context 32k`, `16 users`, `best quality`, `fastest`, `smallest`, `with vllm`, `for coding`, `fp8 kv`, "
+    "`in 4-bit`"
+)
+VOCABULARY = (
+    "context users concurrency quality fastest smallest balanced with using vllm sglang ollama transformers "
+    "tensorrt-llm exllamav3 llama.cpp mlx coding math chat multilingual general tokens machine".split()
+)
+
+
+@dataclass
+class Draft:
+    """What a sentence has said so far."""
+
+    text: str
+    options: dict[str, Any] = field(default_factory=dict)
+    schemes: list[str] = field(default_factory=list)
+
+    def set(self, name: str, value: Any, said: str) -> None:
+        """Keep one option; two different values for it are refused."""
+        before = self.options.setdefault(name, value)
+        if before != value:
+            raise BadInput(
+                "request.contradiction", f'the {name.replace("_", " ")} is said twice: {before} and "{said}".'
+            )
+
+
+def parse_request(text: str) -> Request:
+    """The request that a sentence states; nothing is looked up.
+
+    Raises:
+        BadInput: `request.empty`, `.too_long`, `.no_model`, `.no_device`, `.not_understood`, `.count`,
+            `.context`, `.concurrency`, `.contradiction` or `.scheme`.
+    """
+    clean = clean_text(text)
+    draft = Draft(text=clean)
+    model_words, device_words = split_sentence(draft)
+    model = " ".join(model_words)
+    if not model:
+        raise BadInput("request.no_model", 'which model? Say it first, as in "qwen-72b for 2x A6000".')
+    if not device_words:
+        raise BadInput(
+            "request.no_device",
+            f'on what should {shorten(model)} run? Say it after `for`, as in "{shorten(model)} for 2x A6000" '
+            "or `for this machine`.",
+        )
+    return Request(
+        text=clean,
+        model=model,
+        devices=tuple(read_devices(" ".join(device_words))),
+        schemes=tuple(dict.fromkeys(draft.schemes)),
+        **draft.options,
+    )
+
+
+def clean_text(text: str) -> str:
+    """The sentence in plain characters.
+
+    Raises:
+        BadInput: it is empty, too long or holds control characters.
+    """
+    clean = unicodedata.normalize("NFKC", text).translate(
+        {ord("×"): "x", ord("✕"): "x", ord("“"): '"', ord("”"): '"', ord("–"): "-", ord("−"): "-"}  # noqa: RUF001
+    )
+    clean = clean.strip()
+    if not clean:
+        raise BadInput("request.empty", 'nothing was asked. Try "qwen-72b for 2x A6000".')
+    if len(clean) > MAX_LENGTH:
+        raise BadInput(
+            "request.too_long", f"the request has {len(clean)} characters, and {MAX_LENGTH} are read."
+        )
+    if any(unicodedata.category(character) == "Cc" and not character.isspace() for character in clean):
+        raise BadInput("request.not_understood", "the request holds control characters.")
+    return clean

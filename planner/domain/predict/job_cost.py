@@ -1,0 +1,151 @@
+"""What the quantization job itself takes: minutes, host memory, device memory, disk.
+
+    minutes  moving the weights (bytes over a rate) + calibration (seconds for each parameter and token)
+    RAM      llm-compressor holds all 16-bit weights and has one layer at work; llama.cpp maps its file and
+             holds a few copies of the largest matrix
+    VRAM     one layer in 16 bits, its activations, and GPTQ's Hessian of the widest input (K x K in 32 bits, twice)
+    disk     the source where it has to be fetched, any 16-bit intermediate file, and the artifact
+
+Rates stand in `data/job_costs.csv`, several of them marked as guesses; minutes measured by jobs on this kind
+of device replace the guess. Known error: a factor of two or more until a job of the kind has been run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from planner.domain.facts.evidence import EvidenceBase
+from planner.domain.facts.hardware import DeviceKind
+from planner.domain.facts.model import ModelFacts
+from planner.domain.predict.memory import Constant
+
+CALIBRATION_SAMPLES = 512
+CALIBRATION_TOKENS = 2048
+CPU_CALIBRATION_SAMPLES = 64
+CPU_CALIBRATION_TOKENS = 512
+
+JobConstants = Mapping[tuple[str, str, str, str], Constant]
+"""(backend, method or *, gpu | cpu | any, term) → constant, from `data/job_costs.csv`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCost:
+    """What a job needs, likely values with the interval of its minutes and memory."""
+
+    backend: str | None
+    minutes: float
+    minutes_low: float
+    minutes_high: float
+    ram_bytes: int
+    ram_high_bytes: int
+    vram_bytes: int
+    disk_bytes: int
+    calibration_samples: int
+    calibration_tokens: int
+    basis: str
+    sources: tuple[str, ...]
+
+
+NOTHING_TO_MAKE = JobCost(
+    backend=None,
+    minutes=0.0,
+    minutes_low=0.0,
+    minutes_high=0.0,
+    ram_bytes=0,
+    ram_high_bytes=0,
+    vram_bytes=0,
+    disk_bytes=0,
+    calibration_samples=0,
+    calibration_tokens=0,
+    basis="measured",
+    sources=("nothing to make",),
+)
+
+
+def predict_job_cost(
+    model: ModelFacts,
+    *,
+    backend: str,
+    method: str,
+    calibrated: bool,
+    kind: DeviceKind,
+    device_name: str,
+    artifact_bytes: int,
+    constants: JobConstants,
+    evidence: EvidenceBase,
+) -> JobCost:
+    """Cost of making an artifact of `artifact_bytes` from the 16-bit checkpoint on a device of this kind."""
+    source_bytes = 2 * model.params_total
+    on_gpu = kind == "gpu" and backend != "llamacpp"
+    where = "gpu" if on_gpu else "cpu"
+    samples, tokens = (
+        (CALIBRATION_SAMPLES, CALIBRATION_TOKENS) if on_gpu else (CPU_CALIBRATION_SAMPLES, CPU_CALIBRATION_TOKENS)
+    )
+    convert = _term(constants, backend, method, "any", "convert_rate")
+    seconds = [source_bytes / rate for rate in (convert.high, convert.likely, convert.low)]
+    sources = [convert.source]
+    if backend == "llamacpp" and method != "none":
+        quantize = _term(constants, backend, method, "any", "quantize_rate")
+        seconds = [
+            seconds[0] + source_bytes / quantize.high,
+            seconds[1] + source_bytes / quantize.likely,
+            seconds[2] + source_bytes / quantize.low,
+        ]
+        sources.append(quantize.source)
+    if calibrated:
+        work = model.params_total * samples * tokens
+        rate = _term(constants, backend, method, where, "seconds_per_param_token")
+        seconds = [
+            seconds[0] + work * rate.low,
+            seconds[1] + work * rate.likely,
+            seconds[2] + work * rate.high,
+        ]
+        sources.append(rate.source)
+    basis = "prior"
+    past = evidence.jobs.get((backend, method, device_name))
+    if past is not None:
+        seconds = [seconds[1] * past.low, seconds[1] * past.likely, seconds[1] * past.high]
+        basis, sources = "measured", [f"{past.count} jobs of this kind on {device_name}"]
+    ram, ram_high = _ram_bytes(model, backend, source_bytes, constants)
+    intermediate = source_bytes if backend == "llamacpp" else 0
+    to_fetch = 0 if model.path else source_bytes
+    return JobCost(
+        backend=backend,
+        minutes=seconds[1] / 60,
+        minutes_low=seconds[0] / 60,
+        minutes_high=seconds[2] / 60,
+        ram_bytes=ram,
+        ram_high_bytes=ram_high,
+        vram_bytes=_vram_bytes(model, method) if on_gpu else 0,
+        disk_bytes=to_fetch + intermediate + artifact_bytes,
+        calibration_samples=samples if calibrated else 0,
+        calibration_tokens=tokens if calibrated else 0,
+        basis=basis,
+        sources=tuple(sources),
+    )
+
+
+def _term(constants: JobConstants, backend: str, method: str, where: str, term: str) -> Constant:
+    for key in ((backend, method, where, term), (backend, "*", where, term)):
+        if key in constants:
+            return constants[key]
+    raise KeyError(f"data/job_costs.csv has no {term} for {backend}, {method}, {where}")
+
+
+def _ram_bytes(
+    model: ModelFacts, backend: str, source_bytes: int, constants: JobConstants
+) -> tuple[int, int]:
+    fixed = _term(constants, backend, "*", "any", "ram_fixed")
+    if backend == "llamacpp":
+        largest = 2 * model.hidden_size * max(model.vocab_size, model.intermediate_size)
+        copies = _term(constants, backend, "*", "any", "ram_matrices")
+        return int(fixed.likely + copies.likely * largest), int(fixed.high + copies.high * largest)
+    copies = _term(constants, backend, "*", "any", "ram_weights")
+    return int(fixed.likely + copies.likely * source_bytes), int(fixed.high + copies.high * source_bytes)
+
+
+def _vram_bytes(model: ModelFacts, method: str) -> int:
+    layer_params = (model.params_total - 2 * model.vocab_size * model.hidden_size) // model.num_layers
+    widest = max(model.intermediate_size, model.hidden_size)
+    hessian = 2 * 4 * widest * widest if method == "gptq" else 0
+    activations = 8 * CALIBRATION_TOKENS * model.hidden_size * 2
+    return 2 * layer_params + hessian + activations

@@ -1,0 +1,112 @@
+"""How fast it will serve: a roofline scaled by the share of peak that the engine was measured to reach.
+
+    decode      a token reads the rank's weights and the sequence's KV cache once:
+                seconds = bytes / (bandwidth x efficiency), summed over pipeline or layer stages
+    prefill     2 x parameters x tokens FLOPs over the devices that compute at once
+    all users   one read of the weights serves every sequence of the batch; KV is read for each
+
+Efficiencies are quantiles (5, 50, 95 %) of measured figures of the same engine, on the same device where
+there are enough. Without bandwidth or figures the answer is None. Left out: speculative decoding, prefix
+cache hits, queueing. Known error: see the interval; it is the spread of the measurements.
+"""
+
+from dataclasses import dataclass
+
+from planner.domain.facts.evidence import Efficiency, EvidenceBase
+from planner.domain.facts.hardware import Device
+from planner.domain.facts.kernels import Placement
+from planner.domain.facts.request import Workload
+
+MIN_FIGURES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedPrediction:
+    """Tokens a second and milliseconds; None where nothing is known."""
+
+    decode_tokens_per_s: float | None
+    """One user's stream while the workload's concurrency is served."""
+    decode_low: float | None
+    decode_high: float | None
+    total_tokens_per_s: float | None
+    """Output of all users together."""
+    prefill_tokens_per_s: float | None
+    ttft_ms: float | None
+    itl_ms: float | None
+    count: int
+    sources: tuple[str, ...]
+    basis: str
+
+
+def predict_speed(
+    *,
+    engine: str,
+    placement: Placement,
+    device: Device,
+    workload: Workload,
+    weights_bytes_read: int,
+    kv_bytes_per_token: float,
+    params: float,
+    evidence: EvidenceBase,
+) -> SpeedPrediction:
+    """Speed of one candidate.
+
+    Args:
+        engine: what serves it.
+        placement: its split.
+        device: the slowest device of the target.
+        workload: context, concurrency, mix.
+        weights_bytes_read: bytes of weights that one token reads, whole model (embedding rows left out).
+        kv_bytes_per_token: bytes of KV cache for a token, all layers.
+        params: parameters that one token computes with.
+        evidence: measured efficiencies.
+    """
+    decode = find_efficiency(evidence, engine, device, "decode")
+    if decode is None or not device.bandwidth_bytes_per_s:
+        return SpeedPrediction(
+            decode_tokens_per_s=None,
+            decode_low=None,
+            decode_high=None,
+            total_tokens_per_s=None,
+            prefill_tokens_per_s=None,
+            ttft_ms=None,
+            itl_ms=None,
+            count=0,
+            sources=(),
+            basis="insufficient",
+        )
+    sequences = max(1, -(-workload.concurrency // placement.dp))
+    # Halfway through its output a sequence has its prompt and half of its answer in the cache.
+    held_tokens = workload.context_tokens * (workload.prompt_share + (1 - workload.prompt_share) / 2)
+    bytes_per_step = (weights_bytes_read + sequences * held_tokens * kv_bytes_per_token) / placement.tp
+    peak_rate = device.bandwidth_bytes_per_s / bytes_per_step
+    steps = [peak_rate * share for share in (decode.low, decode.likely, decode.high)]
+    streams = sequences * placement.dp
+    prefill = find_efficiency(evidence, engine, device, "prefill")
+    prefill_rate = ttft = None
+    if prefill is not None and device.fp16_flops:
+        prefill_rate = device.fp16_flops * placement.tp * prefill.likely / (2 * params)
+        ttft = 1000 * workload.context_tokens * workload.prompt_share / prefill_rate
+    return SpeedPrediction(
+        decode_tokens_per_s=steps[1],
+        decode_low=steps[0],
+        decode_high=steps[2],
+        total_tokens_per_s=steps[1] * streams,
+        prefill_tokens_per_s=prefill_rate,
+        ttft_ms=ttft,
+        itl_ms=1000 / steps[1],
+        count=decode.count,
+        sources=decode.sources,
+        basis="measured" if decode.device != "*" else "prior",
+    )
+
+
+def find_efficiency(
+    evidence: EvidenceBase, engine: str, device: Device, metric: str
+) -> Efficiency | None:
+    """The device's own figures where there are enough, else the engine's on all devices."""
+    for name in (device.name, "*"):
+        found = evidence.efficiency.get((engine, name, metric))
+        if found is not None and found.count >= (1 if device.kind == "cpu" and name != "*" else MIN_FIGURES):
+            return found
+    return None

@@ -1,0 +1,78 @@
+"""What was promised: the decision as recorded, hashed and replayed.
+
+The body is everything that follows from the inputs alone: request, model, target, choice, alternatives,
+rejections, warnings, inputs. Numbers in it are rounded to six significant digits, keys sorted, and its SHA-256
+covers it together with the hash of the decision before it, so that a changed or missing record shows.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from planner.domain.units import round_significant
+
+FIRST_HASH = "0" * 64
+"""`previous_sha256` of the first decision of a home."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One recorded decision."""
+
+    decision_id: str
+    body: Mapping[str, Any]
+    previous_sha256: str
+    record_sha256: str
+    created_at: str
+    """ISO 8601, UTC."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The decision as `plan --json` prints it, with no wrapper."""
+        return {
+            "decision_id": self.decision_id,
+            **self.body,
+            "created_at": self.created_at,
+            "record_sha256": self.record_sha256,
+            "previous_sha256": self.previous_sha256,
+        }
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces, floats at six significant digits: what is hashed."""
+    return json.dumps(round_significant(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def sha256_of(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def seal_decision(body: Mapping[str, Any], previous_sha256: str, created_at: str) -> Decision:
+    """Round, chain and name a decision body; its id is the beginning of its hash."""
+    rounded = json.loads(canonical_json(body))
+    record_sha256 = sha256_of({"body": rounded, "previous_sha256": previous_sha256, "created_at": created_at})
+    return Decision(
+        decision_id=f"d-{record_sha256[:10]}",
+        body=rounded,
+        previous_sha256=previous_sha256,
+        record_sha256=record_sha256,
+        created_at=created_at,
+    )
+
+
+def list_differences(recorded: Any, replayed: Any, path: str = "") -> list[dict[str, Any]]:
+    """Every field where two JSON values differ, by path, with both values."""
+    if isinstance(recorded, dict) and isinstance(replayed, dict):
+        differences = []
+        for key in sorted(recorded.keys() | replayed.keys()):
+            inner = f"{path}.{key}" if path else key
+            differences += list_differences(recorded.get(key), replayed.get(key), inner)
+        return differences
+    if isinstance(recorded, list) and isinstance(replayed, list) and len(recorded) == len(replayed):
+        differences = []
+        for index, (old, new) in enumerate(zip(recorded, replayed, strict=True)):
+            differences += list_differences(old, new, f"{path}[{index}]")
+        return differences
+    return [] if recorded == replayed else [{"path": path, "recorded": recorded, "replayed": replayed}]
