@@ -7,6 +7,7 @@ flag that says so, `tie_embeddings_missing` or `params_missing`, and whoever siz
 import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Accelerator
@@ -14,6 +15,7 @@ from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.spellings import Spelling
 
 Row = dict[str, str]
+T = TypeVar("T")
 
 GIGA = 10**9  # vendors' bandwidths are decimal
 TERA = 10**12
@@ -46,7 +48,7 @@ def read_spellings(path: Path) -> list[Spelling]:
     return list(read_rows(path, make_spelling))
 
 
-def read_rows[T](path: Path, make: Callable[[Row], T]) -> Iterator[T]:
+def read_rows(path: Path, make: Callable[[Row], T]) -> Iterator[T]:
     """What `make` builds from each row of a CSV file with a header.
 
     Raises:
