@@ -138,7 +138,9 @@ class ModelNames:
         strict = [entry for entry in self._entries if answers_strictly(wanted, entry)]
         if strict:
             return strict
-        loose = [(extra, entry) for entry in self._entries if (extra := count_extra(wanted, entry)) is not None]
+        loose = [
+            (extra, entry) for entry in self._entries if (extra := count_extra(wanted, entry)) is not None
+        ]
         fewest = min((extra for extra, _ in loose), default=0)
         return [entry for extra, entry in loose if extra == fewest]
 
@@ -208,7 +210,11 @@ def resolve_model(words: str, catalogue: Sequence[ModelFacts]) -> ModelMatch:
 
 def names_a_folder(words: str) -> bool:
     """Whether the words are a path: `./model`, `../model`, `/models/x`, `~/models/x`, `C:\\models`."""
-    return words.startswith(FOLDER_STARTS) or words in (".", "..", "~") or re.match(r"[A-Za-z]:[\\/]", words) is not None
+    return (
+        words.startswith(FOLDER_STARTS)
+        or words in (".", "..", "~")
+        or re.match(r"[A-Za-z]:[\\/]", words) is not None
+    )
 
 
 def cut_words(name: str) -> list[str]:
@@ -253,16 +259,12 @@ def answers_strictly(wanted: frozenset[str], entry: Entry) -> bool:
 def count_extra(wanted: frozenset[str], entry: Entry) -> int | None:
     """How many words the row has that were not said, numbers aside; None when it lacks a wanted one."""
     extras = [
-        sum(1 for word in name - wanted if not SOFT.fullmatch(word))
-        for name in entry.names
-        if wanted <= name
+        sum(1 for word in name - wanted if not SOFT.fullmatch(word)) for name in entry.names if wanted <= name
     ]
     return min(extras, default=None)
 
 
-def choose(
-    words: str, wanted: frozenset[str], found: Sequence[Entry]
-) -> tuple[ModelFacts, list[ModelFacts]]:
+def choose(words: str, wanted: frozenset[str], found: Sequence[Entry]) -> tuple[ModelFacts, list[ModelFacts]]:
     """The newest of the rows found, and the others; asks when they are of several sizes and none was said."""
     models = sorted((entry.model for entry in found), key=lambda model: model.released, reverse=True)
     says_size = any(SIZE.fullmatch(word) for word in wanted)

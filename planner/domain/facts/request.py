@@ -4,10 +4,57 @@
 leave open stays None here and gets its stated default in `make_workload`.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+import difflib
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
 
+from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import DeviceKind
+from planner.domain.facts.request_words import (
+    CONNECTORS,
+    COUNT_WORDS,
+    COURTESY,
+    ENGINES,
+    FILLERS,
+    GLUE,
+    GROUP_WORDS,
+    KNOWN_OPTIONS,
+    KV_DTYPES,
+    MACHINE_WORDS,
+    METHODS,
+    NUMBER,
+    OBJECTIVES,
+    OPTION_NAMES,
+    PLAIN_CHARACTERS,
+    TASKS,
+    VOCABULARY,
+    WIDTH_SCHEMES,
+)
+from planner.domain.facts.spellings import read_scheme
+from planner.domain.units import KIB, MIB, format_count
+
+MAX_LENGTH = 600
+MAX_DEVICES = 1024
+MAX_CONTEXT = 100_000_000
+MAX_CONCURRENCY = 100_000
+
+SEPARATOR = re.compile(r"[\s,;]+|[.!?]+(?=\s|$)")
+WORD = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s,;]+?(?=[.!?]*(?:[\s,;]|$))|[^\s,;]+")
+COUNT_PATTERNS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(?P<card>\d{4,}|.*[a-z].*?)\s+[x*]\s*(?P<count>\d+)",
+        r"(?P<card>.*\d)[x*](?P<count>\d{1,3})",
+        r"(?P<count>[-+]?\d+(?:[.,]\d+)?(?:e\d+)?)\s*[x*]\s*(?P<card>.*)",
+        r"(?P<count>[-+]?\d{1,3}(?:\.\d+)?)\s+(?P<card>.*[a-z\d].*)",
+        r"(?P<count>-\d+|\d{1,3})\s*(?P<card>)",
+        rf"(?P<count>{'|'.join(sorted(COUNT_WORDS, key=len, reverse=True))})\s+(?P<card>.*)",
+    )
+)
+"""`A6000 x2`, `4090x4`, `2x A6000`, `2 A6000`, `-1`, `two A100s`; the first that fits."""
 
 Objective = Literal["balanced", "quality", "speed", "memory"]
 Task = Literal["general", "coding", "math", "chat", "multilingual"]
@@ -35,8 +82,20 @@ class Request:
     engine: str | None = None
     task: Task | None = None
     kv_dtype: str | None = None
+    method: str | None = None
+    """Quantization method asked for by name (`awq`); None leaves it open."""
     schemes: tuple[str, ...] = ()
     """Schemes asked for by name or by width; only these may go below what the policy allows."""
+
+
+@dataclass(slots=True)
+class Said:
+    """What a sentence has said so far, while it is read."""
+
+    model: list[str] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    schemes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +117,328 @@ def make_workload(request: Request, max_position: int, kind: DeviceKind) -> Work
         concurrency=request.concurrency or (4 if kind == "gpu" else 1),
         task=request.task or "general",
     )
+
+
+def parse_request(text: str) -> Request:
+    """The request that a sentence states: model, `for` or `on`, devices, and options anywhere.
+
+    Options are whole words of `request_words.py`. What is left over is the model before the first `for` or `on`
+    and the devices after it; anything else is refused by name. No table of models or cards is looked at.
+
+    Raises:
+        BadInput: `request.empty`, `.too_long`, `.no_model`, `.no_device`, `.not_understood`, `.count`,
+            `.context`, `.concurrency`, `.contradiction` or `.scheme`.
+    """
+    clean = clean_text(text)
+    said = read_sentence(clean)
+    model = " ".join(said.model)
+    if not model:
+        raise BadInput("request.no_model", 'which model? Say it first, as in "qwen-72b for 2x A6000".')
+    if not said.devices:
+        raise BadInput(
+            "request.no_device",
+            f'on what should {shorten(model)} run? Say it after `for`: "{shorten(model)} for 2x A6000", '
+            f'"{shorten(model)} for this machine".',
+        )
+    return Request(
+        text=clean,
+        model=model,
+        devices=tuple(read_device(words) for words in split_devices(" ".join(said.devices))),
+        schemes=tuple(dict.fromkeys(said.schemes)),
+        **said.options,
+    )
+
+
+def clean_text(text: str) -> str:
+    """The sentence in plain characters: × and – as x and -, straight quotes, one space.
+
+    Raises:
+        BadInput: it is empty, too long or holds control characters.
+    """
+    clean = unicodedata.normalize("NFKC", text).translate(PLAIN_CHARACTERS).strip()
+    if not clean:
+        raise BadInput("request.empty", 'nothing was asked. Try "qwen-72b for 2x A6000".')
+    if len(clean) > MAX_LENGTH:
+        raise BadInput("request.too_long", f"the request has {len(clean)} characters; {MAX_LENGTH} are read.")
+    if any(unicodedata.category(character) == "Cc" and not character.isspace() for character in clean):
+        raise BadInput("request.not_understood", "the request holds control characters.")
+    return clean
+
+
+def read_sentence(text: str) -> Said:
+    """Walk the sentence once: options where they match, a connector to the devices, words to what is open."""
+    said = Said()
+    part = said.model
+    is_open = True
+    position = 0
+    while position < len(text):
+        blank = SEPARATOR.match(text, position)
+        if blank is not None:
+            position = blank.end()
+            is_open = is_open and ("," not in blank[0] or not part)
+            continue
+        taken = take_option(text, position, said)
+        if taken:
+            position = taken
+            is_open = is_open and not part
+            continue
+        word = (WORD.match(text, position) or _not_understood(text[position:]))[0]
+        position += len(word)
+        if word.lower() in CONNECTORS:
+            if part is said.devices:
+                _refuse_second_target(word, text[position:], said)
+            part, is_open = said.devices, True
+        elif word.lower() in (FILLERS if part is said.model and not part else COURTESY):
+            continue
+        elif is_open or (part is said.devices and part and part[-1] == "+"):
+            part.append(word.strip("\"'") if word[0] in "\"'" else word)
+        elif part is said.devices and looks_like_device(text[position - len(word) :]):
+            part.extend(("+", word))
+            is_open = True
+        elif word.lower() not in GLUE:
+            _not_understood(word)
+    return said
+
+
+def take_option(text: str, position: int, said: Said) -> int:
+    """Read one option at `position` into `said`; the position after it, or 0 when there is none."""
+    for name, pattern, read in OPTIONS:
+        found = pattern.match(text, position)
+        if found is None:
+            continue
+        value = read(found)
+        if name == "schemes":
+            said.schemes.extend(value)
+        elif said.options.setdefault(name, value) != value:
+            raise BadInput(
+                "request.contradiction",
+                f'{OPTION_NAMES[name]} is said twice: {said.options[name]} and "{found[0].strip()}".',
+            )
+        return found.end()
+    return 0
+
+
+def read_number(text: str) -> float:
+    """A number as people type it: `32k` is 32768, `1m` 1048576, `32,768`, `1e9`."""
+    found = re.fullmatch(r"([-+]?[\d.,]+(?:e[-+]?\d+)?)\s?([km]?)i?b?", text.strip().lower())
+    assert found is not None, text
+    scale = {"": 1, "k": KIB, "m": MIB}[found[2]]
+    return float(found[1].replace(",", "")) * scale
+
+
+def read_context(found: re.Match[str]) -> int:
+    """Tokens of context, a whole number.
+
+    Raises:
+        BadInput: `request.context`, no number, or one that no context has.
+    """
+    if found["number"] is None:
+        raise BadInput("request.context", "how much context? Say it in tokens: `context 32k`.")
+    tokens = read_number(found["number"])
+    if not 1 <= tokens <= MAX_CONTEXT or tokens != int(tokens):
+        raise BadInput(
+            "request.context",
+            f'a context of "{found["number"].strip()}" tokens cannot be: it is a whole number from 1 to '
+            f"{format_count(MAX_CONTEXT)}, as in `context 32k`.",
+        )
+    return int(tokens)
+
+
+def read_concurrency(found: re.Match[str]) -> int:
+    """Sequences at once, a whole number.
+
+    Raises:
+        BadInput: `request.concurrency`, no number, or one that cannot be served.
+    """
+    if found["number"] is None:
+        raise BadInput("request.concurrency", "how many at once? Say a number: `16 users`.")
+    users = read_number(found["number"])
+    if not 1 <= users <= MAX_CONCURRENCY or users != int(users):
+        raise BadInput(
+            "request.concurrency",
+            f'"{found["number"].strip()}" at once cannot be: it is a whole number from 1 to '
+            f"{format_count(MAX_CONCURRENCY)}, as in `16 users`.",
+        )
+    return int(users)
+
+
+def read_widths(found: re.Match[str]) -> tuple[str, ...]:
+    """Every scheme of the width that was said.
+
+    Raises:
+        BadInput: `request.scheme`, no scheme has that width.
+    """
+    schemes = WIDTH_SCHEMES.get(found["width"])
+    if schemes is None:
+        known = ", ".join(WIDTH_SCHEMES)
+        raise BadInput("request.scheme", f"no scheme has {found['width']} bits; there are {known}.")
+    return schemes
+
+
+def read_scheme_word(found: re.Match[str]) -> tuple[str, ...]:
+    """The scheme that one word names.
+
+    Raises:
+        BadInput: `request.scheme`, the word looks like a scheme and names none (`W5A17`).
+    """
+    word = found["scheme"]
+    group = GROUP_WORDS.get(" ".join(word.lower().split()))
+    if group is not None:
+        return group
+    reading = read_scheme(word)
+    if reading is None:
+        raise BadInput(
+            "request.scheme", f'"{word}" names no scheme. Examples: W4A16, FP8_DYNAMIC, NVFP4, Q4_K_M, BF16.'
+        )
+    if reading.group_size is not None:
+        raise BadInput(
+            "request.scheme",
+            f'"{word}": a plan weighs the group sizes itself. Ask for {reading.scheme}, or give the group size to '
+            "`bitwright estimate --group-size`.",
+        )
+    return (reading.scheme,)
+
+
+def split_devices(words: str) -> list[str]:
+    """`2x A6000 + 1x 3090` as two."""
+    groups = [group.strip(" ,") for group in re.split(r"\s*(?:\+|&|\band\b)\s*", words, flags=re.IGNORECASE)]
+    if not all(groups):
+        raise BadInput("request.not_understood", f'"{shorten(words)}": a device is missing beside "+".')
+    return groups
+
+
+def read_device(words: str) -> DeviceAsk:
+    """A count and the words for the card: `2x A6000`, `A6000 x2`, `two A100s`, `4 x 4090`, `this machine`.
+
+    Raises:
+        BadInput: `request.count` for a count that no host has, `request.no_device` for a count alone.
+    """
+    machine = MACHINE_WORDS.get(" ".join(words.lower().split()))
+    if machine is not None:
+        return DeviceAsk(count=1, words=machine)
+    count, card = split_count(words)
+    if not card:
+        raise BadInput("request.no_device", f'"{shorten(words)}" is a count; of which card?')
+    number = COUNT_WORDS.get(count.lower()) if count else 1
+    if number is None:
+        number = read_count(count, card)
+    named = MACHINE_WORDS.get(" ".join(card.lower().split()))
+    if named is not None and number != 1:
+        raise BadInput("request.count", f"{named} is one; a count belongs to cards, as in `2x A6000`.")
+    return DeviceAsk(count=number, words=named or card)
+
+
+def split_count(words: str) -> tuple[str, str]:
+    """The count as typed, empty when there is none, and the rest."""
+    for pattern in COUNT_PATTERNS:
+        found = pattern.fullmatch(words)
+        if found is not None:
+            return found["count"].strip(), found["card"].strip()
+    return "", words
+
+
+def read_count(count: str, card: str) -> int:
+    """A count of cards, a whole number.
+
+    Raises:
+        BadInput: `request.count`, zero, negative, a fraction or more than any host has.
+    """
+    number = float(count.replace(",", "."))
+    if not 1 <= number <= MAX_DEVICES or number != int(number):
+        raise BadInput(
+            "request.count",
+            f"{count} × {shorten(card)} cannot be: a count is a whole number from 1 to {MAX_DEVICES}.",
+        )
+    return int(number)
+
+
+def looks_like_device(text: str) -> bool:
+    """Whether what follows a comma is another group of cards: it starts with a count."""
+    return re.match(r"\d+\s*[x*]\s*\w", text, flags=re.IGNORECASE) is not None
+
+
+def shorten(words: str, length: int = 60) -> str:
+    """Words for a sentence, cut when long."""
+    return words if len(words) <= length else words[: length - 1] + "…"
+
+
+def _refuse_second_target(word: str, rest: str, said: Said) -> NoReturn:
+    """A second `for` or `on`: what follows is no option, or the first one was none."""
+    following = shorten(" ".join(rest.split()[:3]), 40)
+    devices = shorten(" ".join(said.devices), 40)
+    _not_understood(f"{word} {following}", f'"{devices}" was taken as the devices already. ')
+
+
+def _not_understood(words: str, before: str = "") -> NoReturn:
+    """Refuse words, naming them and what would be understood."""
+    first = shorten(words.strip(), 40)
+    near = difflib.get_close_matches(first.lower(), VOCABULARY, n=1, cutoff=0.75)
+    hint = f" Did you mean {near[0]}?" if near else f" Options are {KNOWN_OPTIONS}."
+    raise BadInput("request.not_understood", f'{before}"{first}" is not understood.{hint}', suggestions=near)
+
+
+def _whole(pattern: str) -> re.Pattern[str]:
+    """A pattern of whole words, ended by a blank, a comma or the end of the sentence."""
+    return re.compile(rf"(?:{pattern})(?=[.!?]*(?:[\s,;]|$))", re.IGNORECASE)
+
+
+def _options_of(
+    name: str, table: Mapping[str, str], template: str
+) -> list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]]]:
+    """One option for each word of a table; `template` holds the words around it."""
+    return [
+        (name, _whole(template.format(words=words)), lambda _, value=value: value)
+        for value, words in table.items()
+    ]
+
+
+_CONTEXT = r"(?:context|ctx)(?:[ -](?:length|window|size|len))?"
+_USERS = (
+    r"(?:concurrent )?(?:users?|requests?|sequences|streams|clients|people)|at once|in parallel|concurrent"
+)
+_SCHEME = (
+    r"(?:ud-)?i?q\d(?:_[a-z\d]+)*|w\d+(?:\.\d+)?a\d+(?:kv\d+)?(?:[ -]?g\d+)?|nvfp4(?:a16)?|mxfp[48]|nf4|fp4|fp8"
+    r"(?:[ _-](?:dynamic|static|block))?|bf16|bfloat16|fp16|f16|float16|f32|fp32|int[48]|exl[23][-_ ]\d+(?:\.\d+)?bpw"
+    r"|gguf|full precision|unquantized"
+)
+OPTIONS: list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]]] = [
+    *_options_of(
+        "kv_dtype", KV_DTYPES, r"(?:with |in |and |using )?(?:an? )?(?:{words})[ -]kv(?:[ -]cache)?"
+    ),
+    *_options_of(
+        "kv_dtype",
+        KV_DTYPES,
+        r"(?:with |and )?kv(?:[ -]cache)?(?:[ -]d?type)?(?: in| as| at|=|:)? ?(?:{words})",
+    ),
+    ("concurrency", _whole(rf"(?:for |with |and |at )?{NUMBER} ?(?:{_USERS})"), read_concurrency),
+    (
+        "concurrency",
+        _whole(rf"(?:with |and |at )?(?:concurrency|batch(?: size)?)(?: of|=|:)? ?{NUMBER}?"),
+        read_concurrency,
+    ),
+    (
+        "context_tokens",
+        _whole(rf"(?:with |and |at )?(?:an? )?{NUMBER} ?(?:tokens?|tok)?(?: of)? ?{_CONTEXT}"),
+        read_context,
+    ),
+    (
+        "context_tokens",
+        _whole(rf"(?:with |and |at )?(?:a )?{_CONTEXT}(?: of|=|:)? ?{NUMBER}(?: ?tokens)?"),
+        read_context,
+    ),
+    ("context_tokens", _whole(rf"(?:with |and |at |for )?{NUMBER} ?(?:tokens|tok)"), read_context),
+    ("context_tokens", _whole(rf"(?:with |and )?{_CONTEXT}(?P<number>(?!))?"), read_context),
+    *_options_of(
+        "objective", OBJECTIVES, r"(?:with |and |for |objective[ =:]+|optimi[sz]ed for )?(?:the )?(?:{words})"
+    ),
+    *_options_of(
+        "engine",
+        ENGINES,
+        r"(?:(?:with|using|on|in|via|through|under|served by|and|engine[ =:]?) )?(?:{words})",
+    ),
+    *_options_of("task", TASKS, r"(?:(?:used? |good )?for|task[ =:]?) ?(?:{words})"),
+    ("schemes", _whole(r"(?:(?:in|at|to|as|with|and|or) )?(?P<width>\d+)[- ]?bits?"), read_widths),
+    ("schemes", _whole(rf"(?:(?:in|at|to|as|with|and|or|using) )?(?P<scheme>{_SCHEME})"), read_scheme_word),
+    *_options_of("method", METHODS, r"(?:(?:with|by|using|via|and) )?(?:{words})"),
+]
+"""Name of the field, pattern, and how its value is read; tried in this order."""

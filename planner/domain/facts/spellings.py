@@ -145,15 +145,17 @@ def read_exl(lowered: str) -> SchemeReading | None:
 def read_widths(lowered: str) -> SchemeReading | None:
     """Widths of weights and activations, `W4A16 g128`; None for a width that no hardware or tool has."""
     found = WIDTHS.fullmatch(lowered)
-    if found is None or found["weights"] not in WEIGHT_WIDTHS or found["activations"] not in ACTIVATION_WIDTHS:
+    if (
+        found is None
+        or found["weights"] not in WEIGHT_WIDTHS
+        or found["activations"] not in ACTIVATION_WIDTHS
+    ):
         return None
     group_size = read_group_size(found["rest"])
     if found["rest"].strip(" -_,") and group_size is None:
         return None
     kv = f"KV{found['kv']}" if found["kv"] else ""
-    return SchemeReading(
-        scheme=f"W{found['weights']}A{found['activations']}{kv}", group_size=group_size
-    )
+    return SchemeReading(scheme=f"W{found['weights']}A{found['activations']}{kv}", group_size=group_size)
 
 
 def read_grouped(lowered: str) -> SchemeReading | None:

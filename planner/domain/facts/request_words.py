@@ -1,26 +1,11 @@
-"""From a sentence to a request: `qwen-72b for 2x A6000, context 32k, for 16 users, best quality, with vllm`.
+"""The words that a request may use, and what each stands for. Order matters where one spelling starts another.
 
-The model comes first, then `for` or `on` and the devices; options stand anywhere, between words or commas.
-Options are found by the tables below, each a whole word or words. What is left over is the model before the
-first `for` or `on` and the devices after it; anything else is refused by name, and nothing is guessed.
+Values of OBJECTIVES, ENGINES, TASKS, KV_DTYPES and METHODS are regular expressions of whole words.
 """
 
-import difflib
 import re
-import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
 
-from planner.domain.errors import BadInput
-from planner.domain.facts.model_names import names_a_folder
-from planner.domain.facts.request import DeviceAsk, Request
-from planner.domain.facts.spellings import GGUF_TYPES, read_scheme
-
-MAX_LENGTH = 600
-MAX_DEVICES = 1024
-MAX_CONTEXT = 100_000_000
-MAX_CONCURRENCY = 100_000
+from planner.domain.facts.spellings import GGUF_TYPES
 
 THIS_MACHINE = "this machine"
 CPU = "cpu"
@@ -120,7 +105,19 @@ WIDTH_SCHEMES: dict[str, tuple[str, ...]] = {
     "8": ("FP8_DYNAMIC", "FP8_STATIC", "FP8_BLOCK", "W8A8", "W8A16", "Q8_0", "EXL3_8.0bpw"),
     "6": ("Q6_K", "EXL3_6.0bpw"),
     "5": ("Q5_0", "Q5_1", "Q5_K_S", "Q5_K_M", "EXL3_5.0bpw"),
-    "4": ("W4A16", "NVFP4", "NVFP4A16", "MXFP4", "NF4", "Q4_0", "Q4_1", "Q4_K_S", "Q4_K_M", "IQ4_XS", "IQ4_NL")
+    "4": (
+        "W4A16",
+        "NVFP4",
+        "NVFP4A16",
+        "MXFP4",
+        "NF4",
+        "Q4_0",
+        "Q4_1",
+        "Q4_K_S",
+        "Q4_K_M",
+        "IQ4_XS",
+        "IQ4_NL",
+    )
     + ("EXL3_4.0bpw",),
     "3": ("W3A16", "Q3_K_S", "Q3_K_M", "Q3_K_L", "IQ3_XXS", "IQ3_XS", "IQ3_S", "IQ3_M", "EXL3_3.0bpw"),
     "2": ("W2A16", "Q2_K", "Q2_K_S", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "EXL3_2.0bpw"),
@@ -132,6 +129,11 @@ GROUP_WORDS: dict[str, tuple[str, ...]] = {
     "int8": ("W8A8", "W8A16"),
     "int4": ("W4A16",),
     "gguf": tuple(sorted(name for name in GGUF_TYPES if re.fullmatch(r"(?:Q[3-8]|IQ[34])_[A-Z\d_]+", name))),
+    "bf16": ("BF16", "F16"),
+    "bfloat16": ("BF16", "F16"),
+    "fp16": ("BF16", "F16"),
+    "f16": ("BF16", "F16"),
+    "float16": ("BF16", "F16"),
     "full precision": ("BF16", "F16"),
     "unquantized": ("BF16", "F16"),
 }
@@ -140,8 +142,6 @@ GROUP_WORDS: dict[str, tuple[str, ...]] = {
 FILLERS = frozenset("please plan quantize quantise serve run deploy the a an".split())
 """Words before the model that say nothing."""
 
-NUMBER = r"(?P<number>[-+]?\d{1,3}(?:,\d{3})+|[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?(?:\s?[km]i?b?)?)"
-END = r"(?=[\s,;.!?]*(?:[\s,;]|$))"
 KNOWN_OPTIONS = (
     "`context 32k`, `16 users`, `best quality`, `fastest`, `smallest`, `with vllm`, `for coding`, `fp8 kv`, "
     "`in 4-bit`"
@@ -151,68 +151,28 @@ VOCABULARY = (
     "tensorrt-llm exllamav3 llama.cpp mlx coding math chat multilingual general tokens machine".split()
 )
 
+CONNECTORS = frozenset({"for", "on"})
+"""Words that lead to the devices."""
 
-@dataclass
-class Draft:
-    """What a sentence has said so far."""
+COURTESY = frozenset({"please", "thanks"})
+"""Words that are skipped anywhere."""
 
-    text: str
-    options: dict[str, Any] = field(default_factory=dict)
-    schemes: list[str] = field(default_factory=list)
+GLUE = frozenset("and with or please using in at".split())
+"""Words between options that say nothing alone."""
 
-    def set(self, name: str, value: Any, said: str) -> None:
-        """Keep one option; two different values for it are refused."""
-        before = self.options.setdefault(name, value)
-        if before != value:
-            raise BadInput(
-                "request.contradiction", f'the {name.replace("_", " ")} is said twice: {before} and "{said}".'
-            )
+OPTION_NAMES = {
+    "context_tokens": "the context",
+    "concurrency": "how many at once",
+    "objective": "the objective",
+    "engine": "the engine",
+    "task": "the task",
+    "kv_dtype": "the KV cache's type",
+    "method": "the method",
+}
 
+PLAIN_CHARACTERS = str.maketrans(
+    {"×": "x", "✕": "x", "–": "-", "−": "-", "“": '"', "”": '"', "‘": "'", "’": "'"}
+)  # noqa: RUF001
 
-def parse_request(text: str) -> Request:
-    """The request that a sentence states; nothing is looked up.
-
-    Raises:
-        BadInput: `request.empty`, `.too_long`, `.no_model`, `.no_device`, `.not_understood`, `.count`,
-            `.context`, `.concurrency`, `.contradiction` or `.scheme`.
-    """
-    clean = clean_text(text)
-    draft = Draft(text=clean)
-    model_words, device_words = split_sentence(draft)
-    model = " ".join(model_words)
-    if not model:
-        raise BadInput("request.no_model", 'which model? Say it first, as in "qwen-72b for 2x A6000".')
-    if not device_words:
-        raise BadInput(
-            "request.no_device",
-            f'on what should {shorten(model)} run? Say it after `for`, as in "{shorten(model)} for 2x A6000" '
-            "or `for this machine`.",
-        )
-    return Request(
-        text=clean,
-        model=model,
-        devices=tuple(read_devices(" ".join(device_words))),
-        schemes=tuple(dict.fromkeys(draft.schemes)),
-        **draft.options,
-    )
-
-
-def clean_text(text: str) -> str:
-    """The sentence in plain characters.
-
-    Raises:
-        BadInput: it is empty, too long or holds control characters.
-    """
-    clean = unicodedata.normalize("NFKC", text).translate(
-        {ord("×"): "x", ord("✕"): "x", ord("“"): '"', ord("”"): '"', ord("–"): "-", ord("−"): "-"}  # noqa: RUF001
-    )
-    clean = clean.strip()
-    if not clean:
-        raise BadInput("request.empty", 'nothing was asked. Try "qwen-72b for 2x A6000".')
-    if len(clean) > MAX_LENGTH:
-        raise BadInput(
-            "request.too_long", f"the request has {len(clean)} characters, and {MAX_LENGTH} are read."
-        )
-    if any(unicodedata.category(character) == "Cc" and not character.isspace() for character in clean):
-        raise BadInput("request.not_understood", "the request holds control characters.")
-    return clean
+NUMBER = r"(?P<number>[-+]?\d{1,3}(?:,\d{3})+|[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?(?: ?[km]i?b?)?)"
+"""A number as people type it: `32k`, `32,768`, `1e9`, `-1`."""

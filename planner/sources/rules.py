@@ -1,0 +1,155 @@
+"""The tables that planning stands on, from rows to domain types. Rows come from `data/` through the store."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from planner.domain.choose.candidates import Engine, Tables
+from planner.domain.facts.gguf import GgmlType, MixRule, make_tables
+from planner.domain.facts.hardware import DeviceKind
+from planner.domain.facts.kernels import PREDICATES, EngineRule, RuleRole, make_rulebook
+from planner.domain.facts.scheme import Prebuilt, Recipe, ScaleLayout, Scheme
+from planner.domain.predict.memory import Constant
+from planner.sources.tables import Row, split, to_int
+
+RULE_TABLES = (
+    "schemes",
+    "recipes",
+    "prebuilt",
+    "engines",
+    "engine_rules",
+    "ggml_types",
+    "gguf_mix",
+    "engine_memory",
+    "job_costs",
+)
+"""File stems under `data/` that `make_planning_tables` needs."""
+
+
+def make_planning_tables(rows: Mapping[str, Sequence[Row]]) -> Tables:
+    """Parse all rule tables of one data version, given by file stem."""
+    schemes = [make_scheme(row) for row in rows["schemes"]]
+    return Tables(
+        schemes={(scheme.name, scheme.format): scheme for scheme in schemes},
+        recipes=[make_recipe(row) for row in rows["recipes"]],
+        prebuilt=[make_prebuilt(row) for row in rows["prebuilt"]],
+        engines={row["engine"]: make_engine(row) for row in rows["engines"]},
+        rulebook=make_rulebook([make_rule(row) for row in rows["engine_rules"]]),
+        gguf=make_tables(
+            [make_ggml_type(row) for row in rows["ggml_types"]], [make_mix_rule(row) for row in rows["gguf_mix"]]
+        ),
+        memory={(row["engine"], row["term"]): make_constant(row) for row in rows["engine_memory"]},
+        jobs={
+            (row["backend"], row["method"], row["where"], row["term"]): make_constant(row)
+            for row in rows["job_costs"]
+        },
+    )
+
+
+def make_scheme(row: Row) -> Scheme:
+    """One row of `schemes.csv`."""
+    return Scheme(
+        name=row["scheme"],
+        format=row["format"],
+        weight_bits=float(row["weight_bits"]),
+        activation_bits=int(row["activation_bits"]),
+        scales=cast("ScaleLayout", row["scales"]),
+        scale_bytes=int(row["scale_bytes"]),
+        zero_point_bits=int(row["zero_point_bits"]),
+        matrix_bytes=int(row["matrix_bytes"]),
+        index_bytes=int(row["index_bytes"]),
+        source=row["source"],
+    )
+
+
+def make_recipe(row: Row) -> Recipe:
+    """One row of `recipes.csv`."""
+    return Recipe(
+        scheme=row["scheme"],
+        method=row["method"],
+        format=row["format"],
+        engine=row["engine"],
+        backend=row["backend"] or None,
+        group_sizes=tuple(int(size) for size in split(row["group_sizes"])) or (None,),
+        calibrated=row["calibrated"] == "true",
+        native_bits=float(row["native_bits"]),
+        note=row["note"],
+        source=row["source"],
+    )
+
+
+def make_prebuilt(row: Row) -> Prebuilt:
+    """One row of `prebuilt.csv`."""
+    return Prebuilt(
+        model_id=row["model_id"],
+        repo=row["repo"],
+        scheme=row["scheme"],
+        method=row["method"],
+        format=row["format"],
+        engine=row["engine"],
+        group_size=to_int(row["group_size"]),
+        intermediate_size=to_int(row["intermediate_size"]),
+        note=row["note"],
+        source=row["source"],
+    )
+
+
+def make_engine(row: Row) -> Engine:
+    """One row of `engines.csv`."""
+    return Engine(
+        name=row["engine"],
+        kinds=cast("tuple[DeviceKind, ...]", split(row["kinds"])),
+        vendors=split(row["vendors"]),
+        split=row["split"],
+    )
+
+
+def make_rule(row: Row) -> EngineRule:
+    """One row of `engine_rules.csv`.
+
+    Raises:
+        ValueError: a condition names no predicate.
+    """
+    conditions = tuple(_conditions(row["conditions"]))
+    unknown = [name for name, _ in conditions if name not in PREDICATES]
+    if unknown:
+        raise ValueError(f"engine_rules.csv, {row['rule_id']}: no predicate called {unknown[0]}")
+    return EngineRule(
+        rule_id=row["rule_id"],
+        engine=row["engine"],
+        version=row["version"],
+        role=cast("RuleRole", row["role"]),
+        schemes=split(row["schemes"]),
+        formats=split(row["formats"]),
+        kernel=row["kernel_name"],
+        native=row["native"] == "yes",
+        conditions=conditions,
+        message=row["message"],
+        source=row["source_ref"],
+    )
+
+
+def _conditions(cell: str) -> Iterable[tuple[str, str]]:
+    for part in cell.split(";"):
+        if part:
+            name, _, argument = part.partition("=")
+            yield name, argument
+
+
+def make_ggml_type(row: Row) -> GgmlType:
+    """One row of `ggml_types.csv`."""
+    return GgmlType(
+        name=row["type"],
+        block_elements=int(row["block_elements"]),
+        block_bytes=int(row["block_bytes"]),
+        fallback=row["fallback"] or None,
+    )
+
+
+def make_mix_rule(row: Row) -> MixRule:
+    """One row of `gguf_mix.csv`."""
+    return MixRule(ftype=row["ftype"], role=row["role"], when=row["when"], type=row["type"])
+
+
+def make_constant(row: Row) -> Constant:
+    """One row of `engine_memory.csv` or `job_costs.csv`."""
+    return Constant(float(row["low"]), float(row["likely"]), float(row["high"]), row["source"])
