@@ -15,10 +15,11 @@ from planner.domain.errors import Ambiguous, BadInput
 from planner.domain.facts.hardware import Accelerator
 from planner.domain.units import GIB
 
-NOISE = frozenset(
-    "nvidia amd apple intel geforce tesla radeon instinct gpu gpus graphics card cards generation edition each "
-    "per mac the an unified memory vram ram with of class inc corporation".split()
-)
+_NOISE_WORDS = """
+nvidia amd apple intel geforce tesla radeon instinct gpu gpus graphics card cards generation edition
+each per mac the an unified memory vram ram with of class inc corporation
+"""
+NOISE = frozenset(_NOISE_WORDS.split())
 """Words that tell no two cards apart."""
 
 BRANDS = frozenset({"rtx", "gtx", "rx", "arc", "jetson", "quadro", "apple", "a", "my"})
@@ -130,7 +131,7 @@ class AcceleratorNames:
         return AcceleratorMatch(accelerator=chosen, notes=self._notes(asked, chosen, found))
 
     def resolve_nvml(self, name: str, total_bytes: int) -> AcceleratorMatch | None:
-        """The row of a card as its driver reports it: by NVML name, then by nearest memory; None if unknown."""
+        """The row of a card as its driver reports it: by NVML name, then nearest memory; None if unknown."""
         named = [row for row in self._rows if name in row.nvml_names or name == row.name]
         if not named:
             return None
@@ -144,7 +145,7 @@ class AcceleratorNames:
         return own[0] if len(own) == 1 else None
 
     def _notes(self, asked: Asked, chosen: Accelerator, found: Sequence[Accelerator]) -> tuple[str, ...]:
-        """What was taken for granted: the slower of like cards, or one of a name that others have with details."""
+        """What was taken for granted: the slower of like cards, or one of a name that others share."""
         if len(found) > 1:
             return (say_slower(asked.words, chosen, found),)
         if asked.memory_gib is not None or asked.form or asked.is_laptop:
@@ -397,8 +398,8 @@ def describe_by_hand(words: str) -> Accelerator | None:
     if memory is None or bandwidth is None or capability is None:
         raise BadInput(
             "gpu.description",
-            f'"{words.strip()}" describes a card in part: memory, bandwidth and compute capability are needed, '
-            "as in `48GB 768GB/s sm86`.",
+            f'"{words.strip()}" describes a card in part: memory, bandwidth and compute capability are '
+            "needed, as in `48GB 768GB/s sm86`.",
         )
     sm = int((capability[1] or capability[2]).replace(".", ""))
     architecture = ARCHITECTURES.get(sm)

@@ -31,10 +31,11 @@ STORAGE_SUFFIXES = frozenset({"bf16", "fp16", "f16", "safetensors"})
 UNTOLD = frozenset(TUNING_SUFFIXES) | STORAGE_SUFFIXES
 """Words that tell no two architectures apart."""
 
-QUANTIZED_MARKS = frozenset(
-    "awq gptq gguf exl2 exl3 bnb quantized quant w4a16 w8a8 w8a16 int4 int8 4bit 8bit 3bit 2bit fp8 nvfp4 mxfp4 "
-    "mlx marlin autoround aqlm hqq eetq".split()
-)
+_QUANTIZED_WORDS = """
+awq gptq gguf exl2 exl3 bnb quantized quant w4a16 w8a8 w8a16 int4 int8 4bit 8bit 3bit 2bit fp8 nvfp4 mxfp4
+mlx marlin autoround aqlm hqq eetq
+"""
+QUANTIZED_MARKS = frozenset(_QUANTIZED_WORDS.split())
 """Words that mark a checkpoint as already quantized."""
 
 SIZES_DIFFER = 1.05
@@ -209,7 +210,7 @@ def resolve_model(words: str, catalogue: Sequence[ModelFacts]) -> ModelMatch:
 
 
 def names_a_folder(words: str) -> bool:
-    """Whether the words are a path: `./model`, `../model`, `/models/x`, `~/models/x`, `C:\\models`."""
+    """Whether the words are a path: `./model`, `../model`, `/models/x`, `~/models/x`, or one with a drive."""
     return (
         words.startswith(FOLDER_STARTS)
         or words in (".", "..", "~")

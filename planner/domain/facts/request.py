@@ -110,8 +110,11 @@ class Workload:
 
 
 def make_workload(request: Request, max_position: int, kind: DeviceKind) -> Workload:
-    """The request's workload with the stated defaults: context min(8192, the model's maximum), 4 at once on
-    GPUs and 1 on CPU or unified memory, 3:1, task `general`."""
+    """The request's workload with every default filled in.
+
+    Defaults: context min(8192, the model's maximum), 4 at once on GPUs and 1 on CPU or unified memory, 3:1
+    prompt to output, task `general`.
+    """
     return Workload(
         context_tokens=request.context_tokens or min(8192, max_position),
         concurrency=request.concurrency or (4 if kind == "gpu" else 1),
@@ -122,8 +125,8 @@ def make_workload(request: Request, max_position: int, kind: DeviceKind) -> Work
 def parse_request(text: str) -> Request:
     """The request that a sentence states: model, `for` or `on`, devices, and options anywhere.
 
-    Options are whole words of `request_words.py`. What is left over is the model before the first `for` or `on`
-    and the devices after it; anything else is refused by name. No table of models or cards is looked at.
+    Options are whole words of `request_words.py`. What is left over is the model before the first `for` or
+    `on` and the devices after it; anything else is refused by name. No table is looked at.
 
     Raises:
         BadInput: `request.empty`, `.too_long`, `.no_model`, `.no_device`, `.not_understood`, `.count`,
@@ -150,7 +153,7 @@ def parse_request(text: str) -> Request:
 
 
 def clean_text(text: str) -> str:
-    """The sentence in plain characters: × and – as x and -, straight quotes, one space.
+    """The sentence in plain characters: the multiplication sign as x, dashes as -, straight quotes.
 
     Raises:
         BadInput: it is empty, too long or holds control characters.
@@ -293,8 +296,8 @@ def read_scheme_word(found: re.Match[str]) -> tuple[str, ...]:
     if reading.group_size is not None:
         raise BadInput(
             "request.scheme",
-            f'"{word}": a plan weighs the group sizes itself. Ask for {reading.scheme}, or give the group size to '
-            "`bitwright estimate --group-size`.",
+            f'"{word}": a plan weighs the group sizes itself. Ask for {reading.scheme}, or give the '
+            "group size to `bitwright estimate --group-size`.",
         )
     return (reading.scheme,)
 
@@ -347,7 +350,7 @@ def read_count(count: str, card: str) -> int:
     if not 1 <= number <= MAX_DEVICES or number != int(number):
         raise BadInput(
             "request.count",
-            f"{count} × {shorten(card)} cannot be: a count is a whole number from 1 to {MAX_DEVICES}.",
+            f'"{count}" is no count of {shorten(card)}: it is a whole number from 1 to {MAX_DEVICES}.',
         )
     return int(number)
 
@@ -382,14 +385,16 @@ def _whole(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{pattern})(?=[.!?]*(?:[\s,;]|$))", re.IGNORECASE)
 
 
+def _say(value: str) -> Callable[[re.Match[str]], Any]:
+    """A reader that gives the same value whatever the match."""
+    return lambda _found: value
+
+
 def _options_of(
     name: str, table: Mapping[str, str], template: str
 ) -> list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]]]:
     """One option for each word of a table; `template` holds the words around it."""
-    return [
-        (name, _whole(template.format(words=words)), lambda _, value=value: value)
-        for value, words in table.items()
-    ]
+    return [(name, _whole(template.format(words=words)), _say(value)) for value, words in table.items()]
 
 
 _CONTEXT = r"(?:context|ctx)(?:[ -](?:length|window|size|len))?"
@@ -397,9 +402,9 @@ _USERS = (
     r"(?:concurrent )?(?:users?|requests?|sequences|streams|clients|people)|at once|in parallel|concurrent"
 )
 _SCHEME = (
-    r"(?:ud-)?i?q\d(?:_[a-z\d]+)*|w\d+(?:\.\d+)?a\d+(?:kv\d+)?(?:[ -]?g\d+)?|nvfp4(?:a16)?|mxfp[48]|nf4|fp4|fp8"
-    r"(?:[ _-](?:dynamic|static|block))?|bf16|bfloat16|fp16|f16|float16|f32|fp32|int[48]|exl[23][-_ ]\d+(?:\.\d+)?bpw"
-    r"|gguf|full precision|unquantized"
+    r"(?:ud-)?i?q\d(?:_[a-z\d]+)*|w\d+(?:\.\d+)?a\d+(?:kv\d+)?(?:[ -]?g\d+)?|nvfp4(?:a16)?|mxfp[48]|nf4|fp4"
+    r"|fp8(?:[ _-](?:dynamic|static|block))?|bf16|bfloat16|fp16|f16|float16|f32|fp32|int[48]"
+    r"|exl[23][-_ ]\d+(?:\.\d+)?bpw|gguf|full precision|unquantized"
 )
 OPTIONS: list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]]] = [
     *_options_of(

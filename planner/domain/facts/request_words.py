@@ -1,4 +1,4 @@
-"""The words that a request may use, and what each stands for. Order matters where one spelling starts another.
+"""The words that a request may use, and what each stands for.
 
 Values of OBJECTIVES, ENGINES, TASKS, KV_DTYPES and METHODS are regular expressions of whole words.
 """
@@ -117,8 +117,8 @@ WIDTH_SCHEMES: dict[str, tuple[str, ...]] = {
         "Q4_K_M",
         "IQ4_XS",
         "IQ4_NL",
-    )
-    + ("EXL3_4.0bpw",),
+        "EXL3_4.0bpw",
+    ),
     "3": ("W3A16", "Q3_K_S", "Q3_K_M", "Q3_K_L", "IQ3_XXS", "IQ3_XS", "IQ3_S", "IQ3_M", "EXL3_3.0bpw"),
     "2": ("W2A16", "Q2_K", "Q2_K_S", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "EXL3_2.0bpw"),
 }
@@ -139,17 +139,17 @@ GROUP_WORDS: dict[str, tuple[str, ...]] = {
 }
 """Words that stand for several schemes."""
 
-FILLERS = frozenset("please plan quantize quantise serve run deploy the a an".split())
+FILLERS = frozenset({"please", "plan", "quantize", "quantise", "serve", "run", "deploy", "the", "a", "an"})
 """Words before the model that say nothing."""
 
 KNOWN_OPTIONS = (
     "`context 32k`, `16 users`, `best quality`, `fastest`, `smallest`, `with vllm`, `for coding`, `fp8 kv`, "
     "`in 4-bit`"
 )
-VOCABULARY = (
-    "context users concurrency quality fastest smallest balanced with using vllm sglang ollama transformers "
-    "tensorrt-llm exllamav3 llama.cpp mlx coding math chat multilingual general tokens machine".split()
-)
+_FREQUENT_WORDS = "context tokens users concurrency quality fastest smallest balanced using machine"
+VOCABULARY = (*_FREQUENT_WORDS.split(), *ENGINES, *TASKS)
+"""What a misspelt word is compared with."""
+
 
 CONNECTORS = frozenset({"for", "on"})
 """Words that lead to the devices."""
@@ -157,7 +157,7 @@ CONNECTORS = frozenset({"for", "on"})
 COURTESY = frozenset({"please", "thanks"})
 """Words that are skipped anywhere."""
 
-GLUE = frozenset("and with or please using in at".split())
+GLUE = frozenset({"and", "with", "or", "using", "in", "at"})
 """Words between options that say nothing alone."""
 
 OPTION_NAMES = {
@@ -171,8 +171,17 @@ OPTION_NAMES = {
 }
 
 PLAIN_CHARACTERS = str.maketrans(
-    {"×": "x", "✕": "x", "–": "-", "−": "-", "“": '"', "”": '"', "‘": "'", "’": "'"}
-)  # noqa: RUF001
+    {
+        "\N{MULTIPLICATION SIGN}": "x",
+        "\N{MULTIPLICATION X}": "x",
+        "\N{EN DASH}": "-",
+        "\N{MINUS SIGN}": "-",
+        "\N{LEFT DOUBLE QUOTATION MARK}": '"',
+        "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
+        "\N{LEFT SINGLE QUOTATION MARK}": "'",
+        "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    }
+)
 
 NUMBER = r"(?P<number>[-+]?\d{1,3}(?:,\d{3})+|[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?(?: ?[km]i?b?)?)"
 """A number as people type it: `32k`, `32,768`, `1e9`, `-1`."""

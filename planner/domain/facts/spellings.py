@@ -1,8 +1,8 @@
 """How evidence and people write schemes, methods, benchmarks, engines and cards, and the one word for each.
 
-`normalize` drops case and separators, so that `FP8-dynamic`, `fp8_dynamic` and `FP8 dynamic` are one. Spellings
-that only a person could read stand in `data/spellings.csv`; widths and llama.cpp types are read by rule. What
-names nothing (`W5A17`) or is a mix of several gives None: nothing joins by luck.
+`normalize` drops case and separators, so that `FP8-dynamic`, `fp8_dynamic` and `FP8 dynamic` are one. What only
+a person could read stands in `data/spellings.csv`; widths and llama.cpp types are read by rule. What names
+nothing (`W5A17`) or is a mix of several gives None: nothing joins by luck.
 """
 
 import re
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 WEIGHT_WIDTHS = frozenset({"1", "1.58", "2", "3", "4", "5", "6", "8", "16"})
 ACTIVATION_WIDTHS = frozenset({"4", "6", "8", "16"})
 
-GGUF_TYPES = frozenset(
-    "Q1_0 Q2_K Q2_K_S Q2_K_L Q3_K_S Q3_K_M Q3_K_L Q3_K_XL Q4_0 Q4_1 Q4_K_S Q4_K_M Q5_0 Q5_1 Q5_K_S Q5_K_M "
-    "Q5_K_XL Q6_0 Q6_K Q8_0 IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_XS IQ4_NL "
-    "IQ2_K IQ2_KS IQ2_KT IQ2_BN IQ3_K IQ4_K IQ4_KS IQ4_KSS IQ5_K Q8_K I2_S TQ1_0 TQ2_0 UD-Q2_K_XL UD-Q3_K_S "
-    "UD-Q3_K_XL UD-Q4_K_XL UD-Q5_K_XL UD-Q6_K_XL UD-Q8_K_XL UD-IQ1_S UD-IQ1_M UD-IQ2_XXS UD-IQ2_M UD-IQ3_XXS "
-    "UD-IQ4_XS".split()
-)
+_GGUF_WORDS = """
+Q1_0 Q2_K Q2_K_S Q2_K_L Q3_K_S Q3_K_M Q3_K_L Q3_K_XL Q4_0 Q4_1 Q4_K_S Q4_K_M Q5_0 Q5_1 Q5_K_S Q5_K_M
+Q5_K_XL Q6_0 Q6_K Q8_0 IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_XS IQ4_NL
+IQ2_K IQ2_KS IQ2_KT IQ2_BN IQ3_K IQ4_K IQ4_KS IQ4_KSS IQ5_K Q8_K I2_S TQ1_0 TQ2_0 UD-Q2_K_XL UD-Q3_K_S
+UD-Q3_K_XL UD-Q4_K_XL UD-Q5_K_XL UD-Q6_K_XL UD-Q8_K_XL UD-IQ1_S UD-IQ1_M UD-IQ2_XXS UD-IQ2_M UD-IQ3_XXS
+UD-IQ4_XS
+"""
+GGUF_TYPES = frozenset(_GGUF_WORDS.split())
 """llama.cpp's file types, ik_llama.cpp's, and Unsloth's own mixes, as they are printed."""
 
 GGUF_DEFAULTS = {"q3k": "Q3_K_M", "q4k": "Q4_K_M", "q5k": "Q5_K_M"}
@@ -107,7 +108,7 @@ class Spellings:
         return None if scheme is None else SchemeReading(scheme=scheme, group_size=read_group_size(text))
 
     def note(self, kind: str, text: str) -> str:
-        """Why a spelling cannot be told, or what was taken for granted; empty when there is nothing to say."""
+        """Why a spelling cannot be told, or what was taken for granted; empty when all is plain."""
         row = self._rows.get((kind, normalize(text)))
         return row.note if row else ""
 
