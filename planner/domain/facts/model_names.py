@@ -42,6 +42,7 @@ SIZES_DIFFER = 1.05
 """Parameter counts further apart than this are different sizes, not two prints of one."""
 
 MAX_SUGGESTIONS = 3
+MAX_CHOICES = 8
 MAX_NAME_LENGTH = 200
 
 WORD = re.compile(r"[a-z](?:\d+(?:\.\d+)*[a-z]*)(?![a-z\d])|\d+(?:\.\d+)*(?:x\d+)?[a-z]*|[a-z]+")
@@ -101,8 +102,9 @@ class ModelNames:
             raise self._unknown(words)
         publisher, _, name = words.rpartition("/")
         asked = cut_words(name)
-        self._refuse_quantized(words, asked)
         wanted = frozenset(asked) - UNTOLD
+        if not any(wanted in entry.names for entry in self._entries):
+            self._refuse_quantized(words, asked)
         if publisher:
             return self._resolve_id(words, publisher, wanted)
         found = self._find(wanted)
@@ -110,6 +112,8 @@ class ModelNames:
             raise self._unknown(words)
         chosen, others = choose(words, wanted, found)
         note = f"newest of {len(others) + 1} called {words}" if others else ""
+        if not any(answers_strictly(wanted, entry) for entry in found):
+            note = f"{words} is taken to mean {chosen.model_id}"
         typed = add_suffix(chosen.model_id, asked)
         return ModelMatch(
             model=chosen, typed=typed, others=tuple(other.model_id for other in others), note=note
@@ -274,12 +278,14 @@ def choose(words: str, wanted: frozenset[str], found: Sequence[Entry]) -> tuple[
     newest = [model for model in models if release_of(model) == release_of(models[0])]
     if len(newest) > 1 and not sizes_differ(newest):
         return newest[0], [model for model in models if model is not newest[0]]
-    choices = newest if len(newest) > 1 else models
-    listed = [f"{model.model_id} ({format_params(model.params_total)})" for model in choices[:8]]
+    choices = sorted(
+        newest if len(newest) > 1 else models[:MAX_CHOICES], key=lambda model: model.params_total
+    )
+    listed = [f"{model.model_id} ({format_params(model.params_total)})" for model in choices]
     raise Ambiguous(
         "model.ambiguous",
         f'"{words}" comes in several sizes: {", ".join(listed)}. Say which.',
-        choices=[model.model_id for model in choices[:8]],
+        choices=[model.model_id for model in choices],
     )
 
 
@@ -299,8 +305,13 @@ def sizes_differ(models: Sequence[ModelFacts]) -> bool:
 def add_suffix(model_id: str, asked: Sequence[str]) -> str:
     """The catalogue's id with the tuning suffix that was typed, unless it has one already."""
     suffix = next((TUNING_SUFFIXES[word] for word in asked if word in TUNING_SUFFIXES), None)
-    present = set(cut_words(model_id.rpartition("/")[2])) & frozenset(TUNING_SUFFIXES)
-    return model_id if suffix is None or present else f"{model_id}-{suffix}"
+    present = {*cut_words(model_id.rpartition("/")[2])} & frozenset(TUNING_SUFFIXES)
+    if suffix is None or suffix.lower() == "hf" or present - {"hf"}:
+        return model_id
+    if present:  # meta-llama/Llama-2-7b-hf has its tuned sister at meta-llama/Llama-2-7b-chat-hf
+        stem = model_id.removesuffix("-hf")
+        return f"{stem}-{suffix.lower() if suffix == 'Chat' else suffix}-hf"
+    return f"{model_id}-{suffix}"
 
 
 def share(wanted: frozenset[str], name: str) -> float:
@@ -310,4 +321,4 @@ def share(wanted: frozenset[str], name: str) -> float:
 
 def format_params(count: int) -> str:
     """A parameter count as people say it: `72.7B`, `135M`."""
-    return f"{count / 1e9:.3g}B" if count >= 1e9 else f"{count / 1e6:.0f}M"
+    return f"{count / 1e9:,.1f}B" if count >= 1e9 else f"{count / 1e6:.0f}M"

@@ -1,8 +1,8 @@
 """How evidence and people write schemes, methods, benchmarks, engines and cards, and the one word for each.
 
-`normalize` drops case and separators, so that `FP8-dynamic`, `fp8_dynamic` and `FP8 dynamic` are one. What only
-a person could read stands in `data/spellings.csv`; widths and llama.cpp types are read by rule. What names
-nothing (`W5A17`) or is a mix of several gives None: nothing joins by luck.
+`normalize` drops case and separators, so that `FP8-dynamic`, `fp8_dynamic` and `FP8 dynamic` are one. What
+only a person could read stands in `data/spellings.csv`; widths and llama.cpp types are read by rule. What
+names nothing (`W5A17`) or is a mix of several gives None: nothing joins by luck.
 """
 
 import re
