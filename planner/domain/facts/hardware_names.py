@@ -252,7 +252,7 @@ def take_apart(words: str) -> Asked:
 
 def cut_tokens(text: str) -> list[str]:
     """Lower-case words and numbers of a card's name, vendor words left out; memory sizes become `80gb`."""
-    text = re.sub(r"\((?:r|tm)\)|\bmac(?:book)? ?(?:pro|air|mini|studio)?\b", " ", text)
+    text = re.sub(r"\((?:r|tm)\)|\bmac(?:book)? ?(?:pro|air|mini|studio)?\b|\b\d+\W?cores?\b", " ", text)
     text = MEMORY.sub(lambda found: f" {found[1]}{'mib' if found[2] == 'mib' else 'gb'} ", text)
     tokens = re.findall(r"[a-z\d.+]+", text)
     return [token for token in tokens if token not in NOISE]

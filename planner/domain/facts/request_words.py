@@ -174,6 +174,8 @@ PLAIN_CHARACTERS = str.maketrans(
     {
         "\N{MULTIPLICATION SIGN}": "x",
         "\N{MULTIPLICATION X}": "x",
+        "\N{HYPHEN}": "-",
+        "\N{NON-BREAKING HYPHEN}": "-",
         "\N{EN DASH}": "-",
         "\N{MINUS SIGN}": "-",
         "\N{LEFT DOUBLE QUOTATION MARK}": '"',
