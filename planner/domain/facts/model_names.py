@@ -48,6 +48,7 @@ MAX_NAME_LENGTH = 200
 WORD = re.compile(r"[a-z](?:\d+(?:\.\d+)*[a-z]*)(?![a-z\d])|\d+(?:\.\d+)*(?:x\d+)?[a-z]*|[a-z]+")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)([bm])|\d+x\d+b|e\d+b")
 SOFT = re.compile(r"\d[\d.]*(?:[bmkex]\d*b?)?|v\d[\d.]*|[ae]\d[\d.]*b")
+HUB_ADDRESS = re.compile(r"^(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/", re.IGNORECASE)
 FOLDER_STARTS = ("./", "../", "/", "~/", ".\\", "..\\", "~\\")
 
 
@@ -94,7 +95,7 @@ class ModelNames:
             BadInput: `model.quantized`, the words name a checkpoint that is already quantized.
             UnknownModel: `model.unknown`, no row fits; suggestions are the nearest ids.
         """
-        words = words.strip().strip("\"'")
+        words = HUB_ADDRESS.sub("", words.strip().strip("\"'"))
         exact = self._by_id.get(words.lower())
         if exact is not None:
             return ModelMatch(model=exact, typed=exact.model_id)

@@ -36,12 +36,12 @@ from planner.domain.facts.request_words import (
 from planner.domain.facts.spellings import read_scheme
 from planner.domain.units import KIB, MIB, format_count
 
-MAX_LENGTH = 600
+MAX_LENGTH = 2000
 MAX_DEVICES = 1024
 MAX_CONTEXT = 100_000_000
 MAX_CONCURRENCY = 100_000
 
-SEPARATOR = re.compile(r"[\s,;]+|[.!?]+(?=\s|$)")
+SEPARATOR = re.compile(r"[\s,;]+|(?<=\S)[.!?]+(?=\s|$)")
 WORD = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s,;]+?(?=[.!?]*(?:[\s,;]|$))|[^\s,;]+")
 COUNT_PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -96,6 +96,14 @@ class Said:
     devices: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     schemes: list[str] = field(default_factory=list)
+    in_devices: bool = False
+    is_open: bool = True
+    """Whether the next word belongs to the part; an option or a comma after its first words ends it."""
+
+    @property
+    def words(self) -> list[str]:
+        """Words of the part that is being read."""
+        return self.devices if self.in_devices else self.model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +166,7 @@ def clean_text(text: str) -> str:
     Raises:
         BadInput: it is empty, too long or holds control characters.
     """
-    clean = unicodedata.normalize("NFKC", text).translate(PLAIN_CHARACTERS).strip()
+    clean = text.translate(PLAIN_CHARACTERS).strip()
     if not clean:
         raise BadInput("request.empty", 'nothing was asked. Try "qwen-72b for 2x A6000".')
     if len(clean) > MAX_LENGTH:
@@ -169,38 +177,55 @@ def clean_text(text: str) -> str:
 
 
 def read_sentence(text: str) -> Said:
-    """Walk the sentence once: options where they match, a connector to the devices, words to what is open."""
+    """Walk the sentence once: blanks, options where they match, and words for the part that is open."""
     said = Said()
-    part = said.model
-    is_open = True
     position = 0
     while position < len(text):
-        blank = SEPARATOR.match(text, position)
-        if blank is not None:
-            position = blank.end()
-            is_open = is_open and ("," not in blank[0] or not part)
-            continue
-        taken = take_option(text, position, said)
-        if taken:
-            position = taken
-            is_open = is_open and not part
-            continue
-        word = (WORD.match(text, position) or _not_understood(text[position:]))[0]
-        position += len(word)
-        if word.lower() in CONNECTORS:
-            if part is said.devices:
-                _refuse_second_target(word, text[position:], said)
-            part, is_open = said.devices, True
-        elif word.lower() in (FILLERS if part is said.model and not part else COURTESY):
-            continue
-        elif is_open or (part is said.devices and part and part[-1] == "+"):
-            part.append(word.strip("\"'") if word[0] in "\"'" else word)
-        elif part is said.devices and looks_like_device(text[position - len(word) :]):
-            part.extend(("+", word))
-            is_open = True
-        elif word.lower() not in GLUE:
-            _not_understood(word)
+        position = (
+            skip_blank(text, position, said)
+            or take_option(text, position, said)
+            or take_word(text, position, said)
+        )
     return said
+
+
+def skip_blank(text: str, position: int, said: Said) -> int:
+    """Pass blanks and punctuation; a comma ends the part that has words. The position after, or 0."""
+    blank = SEPARATOR.match(text, position)
+    if blank is None:
+        return 0
+    if said.words and set(blank[0]) & set(",;"):
+        said.is_open = False
+    return blank.end()
+
+
+def take_word(text: str, position: int, said: Said) -> int:
+    """Read one word that is no option: a connector, or a word of model or devices. The position after.
+
+    Raises:
+        BadInput: the word stands where nothing is expected.
+    """
+    found = WORD.match(text, position)
+    assert found is not None, text[position:]
+    word = found[0].strip("\"'") if found[0][0] in "\"'" else found[0]
+    lowered = word.lower()
+    if lowered in CONNECTORS:
+        if said.devices:
+            _refuse_second_target(text[position:], said)
+        said.in_devices, said.is_open = True, True
+    elif lowered in COURTESY or (lowered in FILLERS and not said.words and not said.in_devices):
+        pass
+    elif said.is_open or (said.in_devices and said.words[-1] == "+"):
+        said.words.append(word)
+    elif looks_like_device(text[position:]):
+        if not said.in_devices:
+            known = f"{shorten(' '.join(said.model))} for {shorten(text[position:])}"
+            raise BadInput("request.no_device", f'say `for` before the devices: "{known}".')
+        said.words.extend(("+", word))
+        said.is_open = True
+    elif lowered not in GLUE:
+        _not_understood(word)
+    return found.end()
 
 
 def take_option(text: str, position: int, said: Said) -> int:
@@ -210,6 +235,7 @@ def take_option(text: str, position: int, said: Said) -> int:
         if found is None:
             continue
         value = read(found)
+        said.is_open = said.is_open and not said.words
         if name == "schemes":
             said.schemes.extend(value)
         elif said.options.setdefault(name, value) != value:
@@ -365,11 +391,10 @@ def shorten(words: str, length: int = 60) -> str:
     return words if len(words) <= length else words[: length - 1] + "…"
 
 
-def _refuse_second_target(word: str, rest: str, said: Said) -> NoReturn:
+def _refuse_second_target(rest: str, said: Said) -> NoReturn:
     """A second `for` or `on`: what follows is no option, or the first one was none."""
     following = shorten(" ".join(rest.split()[:3]), 40)
-    devices = shorten(" ".join(said.devices), 40)
-    _not_understood(f"{word} {following}", f'"{devices}" was taken as the devices already. ')
+    _not_understood(following, f'"{shorten(" ".join(said.devices), 40)}" was taken as the devices already. ')
 
 
 def _not_understood(words: str, before: str = "") -> NoReturn:

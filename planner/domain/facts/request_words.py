@@ -63,7 +63,7 @@ ENGINES = {
     "vllm": "vllm|v-llm",
     "tensorrt-llm": r"tensorrt[- _]?llm|trt[- _]?llm|tensorrt",
     "sglang": "sglang|sg-lang",
-    "exllamav3": "exllama ?v?3|exl3 engine|exllama",
+    "exllamav3": r"exllama(?: ?v?3)?|exl3(?![- _]?\d)",
     "llama.cpp": r"llama[. _-]?cpp|llama-server|llamacpp",
     "ollama": "ollama",
     "transformers": "transformers|hf transformers|huggingface transformers|hugging face",
