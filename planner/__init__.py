@@ -1,0 +1,3 @@
+"""The planner: chooses, explains and records."""
+
+__version__ = "0.1.0"

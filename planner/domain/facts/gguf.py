@@ -98,9 +98,7 @@ def _mix_role(role: Role, *, tie_embeddings: bool) -> str:
     return role
 
 
-def _pick_type(
-    model: ModelFacts, role: str, layer: int, columns: int, ftype: str, tables: GgufTables
-) -> str:
+def _pick_type(model: ModelFacts, role: str, layer: int, columns: int, ftype: str, tables: GgufTables) -> str:
     name = tables.base_types[ftype]
     if role == "output":
         # llama.cpp tests the mix's own block here, before the output type is chosen.

@@ -266,7 +266,10 @@ def _group_divides_columns(load: Load, argument: str) -> Finding | None:
     group = load.group_size
     if group is None:
         return None
-    for name, columns in (("hidden size", load.model.hidden_size), ("intermediate size", load.intermediate_size)):
+    for name, columns in (
+        ("hidden size", load.model.hidden_size),
+        ("intermediate size", load.intermediate_size),
+    ):
         if columns % group:
             smaller = [
                 size
@@ -278,7 +281,9 @@ def _group_divides_columns(load: Load, argument: str) -> Finding | None:
                 message=f"{name} {columns} is {columns / group:g} groups of {group}: "
                 "a row does not divide into whole groups",
                 numbers={"columns": columns, "group_size": group, "groups": columns / group},
-                way_out=("group " + " or ".join(map(str, smaller)),) if smaller else ("a per-channel scheme",),
+                way_out=("group " + " or ".join(map(str, smaller)),)
+                if smaller
+                else ("a per-channel scheme",),
             )
     return None
 

@@ -81,9 +81,7 @@ def matrix_bytes(rows: int, columns: int, scheme: Scheme, group_size: int | None
         case "block":
             scales = -(-rows // BLOCK) * -(-columns // BLOCK)
     metadata_bits = scales * (8 * scheme.scale_bytes + scheme.zero_point_bits)
-    return (
-        int(weight_bits + metadata_bits + 7) // 8 + scheme.matrix_bytes + columns * scheme.index_bytes
-    )
+    return int(weight_bits + metadata_bits + 7) // 8 + scheme.matrix_bytes + columns * scheme.index_bytes
 
 
 def bits_per_weight(stored: StoredBytes, parameters: int) -> float:
@@ -110,9 +108,7 @@ def _shard(tensor: Tensor, model: ModelFacts, tp: int) -> Tensor:
     return Tensor(tensor.role, -(-tensor.rows // tp), tensor.columns, tensor.count)
 
 
-def _gguf_bytes(
-    model: ModelFacts, layout: Sequence[Tensor], ftype: str, tables: GgufTables
-) -> StoredBytes:
+def _gguf_bytes(model: ModelFacts, layout: Sequence[Tensor], ftype: str, tables: GgufTables) -> StoredBytes:
     layers = embedding = head = 0
     for tensor, ggml_type, count in tensor_types(model, layout, ftype, tables):
         size = tensor.rows * ggml_type.row_bytes(tensor.columns) * count

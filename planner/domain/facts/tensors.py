@@ -92,6 +92,11 @@ def count_parameters(layout: tuple[Tensor, ...]) -> int:
     return sum(tensor.elements * tensor.count for tensor in layout)
 
 
+def count_llama_parameters(model: ModelFacts) -> int:
+    """Parameters that the model's fields describe, read as the Llama layout."""
+    return count_parameters(_llama_layout(model))
+
+
 def _llama_layout(model: ModelFacts) -> tuple[Tensor, ...]:
     hidden, inner, layers = model.hidden_size, model.intermediate_size, model.num_layers
     q_rows = model.num_heads * model.head_dim

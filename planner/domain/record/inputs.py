@@ -1,0 +1,32 @@
+"""A plan's inputs as JSON documents and back, so that a decision can be computed again from its record."""
+
+from dataclasses import asdict
+from typing import Any
+
+from planner.domain.facts.hardware import Device, Target
+from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.request import DeviceAsk, Request
+
+
+def request_document(request: Request, model_id: str, notes: tuple[str, ...]) -> dict[str, Any]:
+    """The request with the model id as typed and the notes made while it was read."""
+    return {"request": asdict(request), "model_id": model_id, "notes": list(notes)}
+
+
+def read_request_document(document: dict[str, Any]) -> tuple[Request, str, tuple[str, ...]]:
+    """The inverse of `request_document`."""
+    fields = dict(document["request"])
+    fields["devices"] = tuple(DeviceAsk(**ask) for ask in fields["devices"])
+    fields["schemes"] = tuple(fields["schemes"])
+    return Request(**fields), document["model_id"], tuple(document["notes"])
+
+
+def read_model_document(document: dict[str, Any]) -> ModelFacts:
+    """The inverse of `asdict` on ModelFacts."""
+    return ModelFacts(**{**document, "aliases": tuple(document["aliases"]), "flags": tuple(document["flags"])})
+
+
+def read_target_document(document: dict[str, Any]) -> Target:
+    """The inverse of `asdict` on Target."""
+    devices = tuple(Device(**device) for device in document["devices"])
+    return Target(**{**document, "devices": devices, "assumed": tuple(document["assumed"])})

@@ -1,0 +1,118 @@
+"""Where parts meet: settings, adapters, use cases, doors. Nothing is opened before a command needs it."""
+
+import sys
+from importlib.metadata import entry_points
+
+import click
+
+from planner import __version__
+from planner.cli.door import Session
+from planner.domain.errors import BitwrightError
+from planner.settings import Settings, read_settings
+from planner.usecases.workshop import Workshop
+
+
+def open_workshop(settings: Settings) -> Workshop:
+    """Open the database of the home, load `data/` if it is new, and connect everything to it.
+
+    Raises:
+        MachineRefused: the home cannot be written or its database is held by another process.
+    """
+    from functools import partial
+
+    from planner.domain.facts.hardware_names import AcceleratorNames
+    from planner.sources.catalog import Catalog
+    from planner.sources.clock import SystemClock
+    from planner.sources.machine import Machine
+    from planner.sources.tables import make_accelerator, make_model
+    from planner.store.audit import run_audit_query
+    from planner.store.connection import open_database
+    from planner.store.evidence import EvidenceStore
+    from planner.store.knowledge import StoredKnowledge
+    from planner.store.loads import LoadStore
+    from planner.store.records import RecordStore
+
+    database = open_database(settings.home)
+    clock = SystemClock()
+    evidence = EvidenceStore(database)
+    records = RecordStore(database)
+    knowledge = StoredKnowledge(LoadStore(database), evidence, settings.data, clock)
+    return Workshop(
+        catalog=Catalog([make_model(row) for row in knowledge.rows("models")], settings.cache / "models"),
+        inventory=Machine(
+            AcceleratorNames([make_accelerator(row) for row in knowledge.rows("accelerators")]), settings.home
+        ),
+        knowledge=knowledge,
+        decisions=records,
+        jobs=records,
+        measurements=records,
+        evidence=evidence,
+        clock=clock,
+        audit=partial(run_audit_query, database),
+        cache=settings.cache,
+        close=database.close,
+    )
+
+
+class Bitwright(click.Group):
+    """The command line: own commands by module, `executor` and `bot` through entry points."""
+
+    modules = {
+        "plan": "planner.cli.plan",
+        "decisions": "planner.cli.decisions",
+        "replay": "planner.cli.decisions",
+        "audit": "planner.cli.audit",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, sorted."""
+        del ctx
+        return sorted({*self.modules, *(point.name for point in entry_points(group="bitwright.commands"))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command when it is used."""
+        del ctx
+        from importlib import import_module
+
+        if cmd_name in self.modules:
+            command = getattr(import_module(self.modules[cmd_name]), cmd_name)
+        else:
+            points = [point for point in entry_points(group="bitwright.commands") if point.name == cmd_name]
+            if not points:
+                return None
+            command = points[0].load()
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.command(cls=Bitwright)
+@click.version_option(__version__)
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Plan, run and record the quantization of language models."""
+    context.obj = Session(read_settings(), open_workshop)
+
+
+def main() -> None:
+    """Run a command; every refusal is one sentence and its exit status."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except BitwrightError as error:
+        from planner.cli.failures import report_failure
+
+        sys.exit(report_failure(error, as_json="--json" in sys.argv))
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""What the use cases need from outside, named by need. Adapters in `store` and `sources` satisfy these by shape."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from planner.domain.choose.candidates import Tables
+from planner.domain.facts.evidence import EvidenceBase
+from planner.domain.facts.hardware import Target
+from planner.domain.facts.model_names import ModelMatch
+from planner.domain.facts.request import DeviceAsk
+from planner.domain.record.decision import Decision
+from planner.domain.record.job import Job, JobState
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeVersion:
+    """Which tables and which evidence a decision stands on; enough to find them again."""
+
+    data_sha256: str
+    rules_sha256: str
+    highest_evidence_id: int
+
+    @property
+    def evidence_version(self) -> str:
+        """As a decision records it: the hash of data/ and the highest evidence row id."""
+        return f"{self.data_sha256}+{self.highest_evidence_id}"
+
+
+class Clock(Protocol):
+    """The time, for records."""
+
+    def now(self) -> str:
+        """ISO 8601 in UTC."""
+        ...
+
+
+class Knowledge(Protocol):
+    """Tables and evidence, of now or of a recorded version."""
+
+    def version(self) -> KnowledgeVersion:
+        """The newest version."""
+        ...
+
+    def tables(self, version: KnowledgeVersion) -> Tables:
+        """Planning tables of a version."""
+        ...
+
+    def evidence(self, version: KnowledgeVersion) -> EvidenceBase:
+        """Evidence as of a version."""
+        ...
+
+
+class ModelCatalog(Protocol):
+    """Models by id, alias or local folder."""
+
+    def find_model(self, words: str) -> ModelMatch:
+        """The model that words name."""
+        ...
+
+
+class Inventory(Protocol):
+    """Devices by words, or this machine's own."""
+
+    def find_target(self, asks: Sequence[DeviceAsk]) -> Target:
+        """The target that words describe, with what was assumed."""
+        ...
+
+
+class DecisionStore(Protocol):
+    """The chain of decisions and the inputs they stand on."""
+
+    def add_decision(self, body: Mapping[str, Any], created_at: str) -> Decision:
+        """Seal and keep."""
+        ...
+
+    def find_decision(self, decision_id: str) -> Decision:
+        """By id or the beginning of one."""
+        ...
+
+    def list_decisions(self, row_limit: int) -> list[dict[str, Any]]:
+        """Newest first, in short."""
+        ...
+
+    def keep_document(self, kind: str, content: Any) -> str:
+        """Keep an input, answer its hash."""
+        ...
+
+    def find_document(self, sha256: str) -> Any:
+        """An input by hash."""
+        ...
+
+
+class JobStore(Protocol):
+    """Jobs and their events."""
+
+    def add_job(self, job: Job, idempotency_key: str | None) -> str:
+        """Keep a job, answer its id or that of the one the key made before."""
+        ...
+
+    def find_job(self, job_id: str) -> Job:
+        """By id."""
+        ...
+
+    def list_jobs(self, decision_id: str | None, row_limit: int) -> list[Job]:
+        """Newest first."""
+        ...
+
+    def find_claimed_job(self, claim_id: str) -> Job:
+        """The job that a claim holds."""
+        ...
+
+    def oldest_approved_job(self) -> str | None:
+        """The next job to hand out."""
+        ...
+
+    def list_job_events(self, job_id: str, after: int) -> list[dict[str, Any]]:
+        """Events after a number."""
+        ...
+
+    def move_job(
+        self,
+        job_id: str,
+        from_state: JobState,
+        state: JobState,
+        at: str,
+        *,
+        host: str | None = None,
+        claim_id: str | None = None,
+        result: Mapping[str, Any] | None = None,
+        error: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Move if the state is still what was seen."""
+        ...
+
+    def add_job_event(self, job_id: str, event: Mapping[str, Any], at: str) -> None:
+        """Append an event."""
+        ...
+
+
+class MeasurementStore(Protocol):
+    """Measured figures beside predicted ones."""
+
+    def add_measurement(self, row: Mapping[str, Any]) -> None:
+        """Keep one."""
+        ...
+
+    def list_measurements(self, decision_id: str) -> list[dict[str, Any]]:
+        """All of a decision's jobs."""
+        ...
+
+
+class EvidenceLog(Protocol):
+    """Where measurements become evidence, and where people look them up."""
+
+    def add_row(self, row: Mapping[str, Any]) -> int:
+        """Append one row, answer its id."""
+        ...

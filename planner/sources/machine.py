@@ -1,0 +1,206 @@
+"""Devices by words: rows of the accelerator table, or what this machine has.
+
+NVML is asked through nvidia-ml-py where a driver is installed; otherwise the CPU with the memory that the
+kernel says is available answers for this machine. Memory bandwidth of a CPU is measured once (a copy of a
+large buffer) and kept in the home.
+"""
+
+import json
+import os
+import time
+import types
+from collections.abc import Sequence
+from pathlib import Path
+
+from planner.domain.errors import BadInput
+from planner.domain.facts.hardware import Device, Target, make_device
+from planner.domain.facts.hardware_names import AcceleratorNames
+from planner.domain.facts.request import DeviceAsk
+from planner.domain.units import GIB, MIB
+
+HERE_WORDS = frozenset({"this machine", "this host", "here", "local"})
+CPU_WORDS = frozenset({"cpu"})
+COPY_BYTES = 64 * MIB
+COPY_ROUNDS = 4
+
+
+class Machine:
+    """Targets from words and from this machine."""
+
+    def __init__(self, names: AcceleratorNames, home: Path) -> None:
+        self._names = names
+        self._home = home
+
+    def find_target(self, asks: Sequence[DeviceAsk]) -> Target:
+        """The target that the words describe.
+
+        Raises:
+            BadInput: an unknown card, or kinds of device that cannot be one target.
+            Ambiguous: words that mean several cards.
+        """
+        words = [ask.words.lower() for ask in asks]
+        if any(word in HERE_WORDS | CPU_WORDS for word in words):
+            if len(asks) > 1:
+                raise BadInput("target.mixed", "This machine cannot be mixed with other devices in one target.")
+            return self._this_machine(cpu_only=words[0] in CPU_WORDS)
+        devices: list[Device] = []
+        assumed: list[str] = []
+        for ask in asks:
+            match = self._names.resolve(ask.words)
+            if match.accelerator.kind == "cpu":
+                raise BadInput(
+                    "target.cpu_by_name",
+                    f"{match.accelerator.name} has no memory of its own: plan for it on that machine, "
+                    'as "cpu" or "this machine".',
+                )
+            devices += [make_device(match.accelerator)] * ask.count
+            assumed += match.notes
+            assumed += _assumptions(devices[-1], ask.count, match.accelerator.visible_bytes is None)
+        if len({device.kind for device in devices}) > 1:
+            raise BadInput("target.mixed", "Cards and unified-memory machines cannot be one target.")
+        ordered = tuple(sorted(devices, key=lambda device: -device.available_bytes))
+        return Target(devices=ordered, assumed=tuple(dict.fromkeys(assumed)))
+
+    def _this_machine(self, *, cpu_only: bool) -> Target:
+        total, available = _memory()
+        gpus = () if cpu_only else _nvml_devices(self._names)
+        devices = gpus or (self._cpu(total, available),)
+        return Target(
+            devices=devices,
+            host=os.uname().nodename,
+            ram_bytes=available,
+            cpu_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            disk_free_bytes=_disk_free(self._home),
+        )
+
+    def _cpu(self, total: int, available: int) -> Device:
+        return Device(
+            name=_cpu_name(),
+            kind="cpu",
+            vendor="cpu",
+            architecture=os.uname().machine,
+            total_bytes=total,
+            reserved_bytes=0,
+            held_bytes=total - available,
+            bandwidth_bytes_per_s=self._bandwidth(),
+            source="the kernel's figures on this machine; bandwidth by copying a buffer",
+        )
+
+    def _bandwidth(self) -> float:
+        kept = self._home / "machine.json"
+        try:
+            return float(json.loads(kept.read_text(encoding="utf-8"))["bandwidth_bytes_per_s"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        measured = _measure_bandwidth()
+        temporary = kept.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps({"bandwidth_bytes_per_s": measured}), encoding="utf-8")
+        temporary.replace(kept)
+        return measured
+
+
+def _assumptions(device: Device, count: int, is_memory_advertised: bool) -> list[str]:
+    said = [f"{device.label}: as its table row says, nothing else running on it"]
+    if is_memory_advertised:
+        said.append(f"{device.label}: the advertised {device.total_bytes / GIB:.0f} GiB, no driver's figure is known")
+    if count > 1 and device.nvlink_bytes_per_s:
+        said.append(f"{device.label}: no NVLink bridge assumed")
+    return said
+
+
+def _memory() -> tuple[int, int]:
+    fields: dict[str, int] = {}
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as file:
+            for line in file:
+                name, _, rest = line.partition(":")
+                fields[name] = int(rest.split()[0]) * 1024
+        total, available = fields["MemTotal"], fields["MemAvailable"]
+    except (OSError, KeyError, ValueError, IndexError):
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        available = total
+    limit = _cgroup_limit()
+    if limit is not None and limit < total:
+        available = min(available, limit)
+        total = limit
+    return total, available
+
+
+def _cgroup_limit() -> int | None:
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = Path(path).read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            return int(text)
+    return None
+
+
+def _cpu_name() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return "CPU " + line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return f"CPU {os.uname().machine}"
+
+
+def _disk_free(folder: Path) -> int | None:
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return None
+    return status.f_bavail * status.f_frsize
+
+
+def _measure_bandwidth() -> float:
+    source, sink = bytearray(COPY_BYTES), bytearray(COPY_BYTES)
+    best = 0.0
+    for _ in range(COPY_ROUNDS):
+        start = time.perf_counter()
+        sink[:] = source
+        best = max(best, 2 * COPY_BYTES / (time.perf_counter() - start))
+    return best
+
+
+def _nvml_devices(names: AcceleratorNames) -> tuple[Device, ...]:
+    try:
+        import pynvml  # noqa: PLC0415 - only where a driver may be
+    except ImportError:
+        return ()
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return ()
+    try:
+        return tuple(_nvml_device(pynvml, index, names) for index in range(pynvml.nvmlDeviceGetCount()))
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _nvml_device(pynvml: types.ModuleType, index: int, names: AcceleratorNames) -> Device:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    name = pynvml.nvmlDeviceGetName(handle)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2)
+    major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+    match = names.resolve_nvml(name, memory.total)
+    known = make_device(match.accelerator) if match else None
+    return Device(
+        name=known.name if known else name,
+        kind="gpu",
+        vendor="nvidia",
+        architecture=known.architecture if known else "",
+        total_bytes=memory.total,
+        reserved_bytes=memory.reserved,
+        held_bytes=memory.used,
+        sm=10 * major + minor,
+        bandwidth_bytes_per_s=known.bandwidth_bytes_per_s if known else None,
+        fp16_flops=known.fp16_flops if known else None,
+        fp8_flops=known.fp8_flops if known else None,
+        int8_ops=known.int8_ops if known else None,
+        nvlink_bytes_per_s=known.nvlink_bytes_per_s if known else None,
+        source="NVML on this machine",
+    )

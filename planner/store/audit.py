@@ -1,0 +1,102 @@
+"""Audit questions: one SELECT over a copy that cannot reach files, settings or the live database.
+
+A snapshot of the record is written to a file of its own and opened read-only by a second connection with
+external access off and its configuration locked; before that, DuckDB's own parser must say that the text is
+exactly one SELECT statement.
+"""
+
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from planner.domain.errors import BadInput
+from planner.store.connection import Database
+
+TABLES = (
+    "decisions",
+    "rejected_candidates",
+    "jobs",
+    "measurements",
+    "evidence",
+    "predicted_vs_measured",
+    "models",
+    "accelerators",
+    "engine_rules",
+)
+"""What an auditor sees."""
+TIME_LIMIT_S = 20.0
+ROW_LIMIT = 10_000
+MEMORY_LIMIT = "1GB"
+
+
+def run_audit_query(database: Database, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows of one SELECT.
+
+    Raises:
+        BadInput: `audit.not_select`, `audit.query_failed`, `audit.too_slow`.
+    """
+    _check_is_one_select(sql)
+    with tempfile.TemporaryDirectory(prefix="bitwright-audit-") as folder:
+        snapshot = Path(folder) / "snapshot.duckdb"
+        _write_snapshot(database, snapshot)
+        connection = duckdb.connect(str(snapshot), read_only=True, config={"threads": 2})
+        try:
+            connection.execute("SET enable_progress_bar = false")
+            connection.execute("SET enable_external_access = false")
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+            connection.execute("SET lock_configuration = true")
+            return _run(connection, sql)
+        finally:
+            connection.close()
+
+
+def _check_is_one_select(sql: str) -> None:
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as error:
+        raise BadInput("audit.query_failed", f"Not SQL that can be read: {_first_line(error)}") from error
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT_STATEMENT:
+        raise BadInput(
+            "audit.not_select",
+            "An audit question is exactly one SELECT statement; nothing else is run. "
+            f"Tables: {', '.join(TABLES)}.",
+        )
+    lowered = sql.lower()
+    for forbidden in ("duckdb_settings", "duckdb_databases", "pragma_", "getenv", "current_setting"):
+        if forbidden in lowered:
+            raise BadInput("audit.not_select", f"Audit questions may not use {forbidden}: only the tables.")
+
+
+def _write_snapshot(database: Database, snapshot: Path) -> None:
+    with database.cursor() as cursor:
+        cursor.execute(f"ATTACH '{snapshot}' AS audit_copy")
+        try:
+            for table in TABLES:
+                cursor.execute(f"CREATE TABLE audit_copy.{table} AS SELECT * FROM {table}")  # noqa: S608 - names above
+        finally:
+            cursor.execute("DETACH audit_copy")
+
+
+def _run(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    timer = threading.Timer(TIME_LIMIT_S, connection.interrupt)
+    timer.start()
+    try:
+        result = connection.execute(sql)
+        names = [column[0] for column in result.description]
+        rows = result.fetchmany(ROW_LIMIT)
+    except duckdb.InterruptException as error:
+        raise BadInput("audit.too_slow", f"The question ran past {TIME_LIMIT_S:.0f} s and was stopped.") from error
+    except duckdb.Error as error:
+        raise BadInput(
+            "audit.query_failed", f"{_first_line(error)} Tables: {', '.join(TABLES)}."
+        ) from error
+    finally:
+        timer.cancel()
+    return names, rows
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".") + "."

@@ -1,0 +1,123 @@
+"""The only door to the database file: open it, hold it, migrate it.
+
+One process owns the file at a time. Every use takes its own cursor, so threads do not meet.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import duckdb
+
+from planner.domain.errors import MachineRefused
+
+FILE_NAME = "bitwright.duckdb"
+LOCK_WAIT_S = 2.0
+
+
+class Database:
+    """An open database file, migrated to this version."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = _connect(path)
+        _migrate(self._connection)
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of one's own, closed at the end."""
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor whose statements are kept together or not at all."""
+        with self.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+
+    def close(self) -> None:
+        """Write the log back and let go of the file."""
+        self._connection.close()
+
+
+def open_database(home: Path) -> Database:
+    """Open (and make, the first time) the database of a home.
+
+    Raises:
+        MachineRefused: `home.not_writable`, `home.disk_full`, `database.held`, `database.unreadable`.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineRefused(
+            "home.not_writable",
+            f"Cannot make the folder {home}: {error.strerror}. Set BITWRIGHT_HOME to a folder you may write to.",
+        ) from error
+    return Database(home / FILE_NAME)
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            connection = duckdb.connect(str(path), config={"threads": 2})
+        except duckdb.IOException as error:
+            text = str(error)
+            if "lock" in text and time.monotonic() < deadline:
+                time.sleep(0.1)
+                continue
+            raise _refusal(path, text) from error
+        except duckdb.Error as error:
+            raise _refusal(path, str(error)) from error
+        connection.execute("SET enable_progress_bar = false")
+        return connection
+
+
+def _refusal(path: Path, text: str) -> MachineRefused:
+    if "lock" in text:
+        holder = re.search(r"PID (\d+)", text)
+        by = f" by process {holder.group(1)}" if holder else ""
+        return MachineRefused(
+            "database.held",
+            f"{path} is in use{by}: one process owns the file at a time. Wait for it, stop it, "
+            "or give this command its own BITWRIGHT_HOME.",
+        )
+    if "No space left" in text:
+        return MachineRefused("home.disk_full", f"No space left on the disk that holds {path}. Free some and run it again.")
+    if "Permission denied" in text or "Read-only" in text:
+        return MachineRefused(
+            "home.not_writable", f"Cannot write {path}. Set BITWRIGHT_HOME to a folder you may write to."
+        )
+    first_line = text.splitlines()[0]
+    return MachineRefused(
+        "database.unreadable",
+        f"{path} cannot be opened ({first_line}). Move it aside and Bitwright starts a new one; nothing was changed.",
+    )
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name VARCHAR, applied_at TIMESTAMP)"
+    )
+    applied = {row[0] for row in connection.execute("SELECT number FROM migrations").fetchall()}
+    folder = files("planner.store").joinpath("migrations")
+    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+        number = int(entry.name[:4]) if entry.name.endswith(".sql") else 0
+        if number == 0 or number in applied:
+            continue
+        connection.execute("BEGIN")
+        connection.execute(entry.read_text(encoding="utf-8"))
+        connection.execute("INSERT INTO migrations VALUES (?, ?, now()::TIMESTAMP)", [number, entry.name])
+        connection.execute("COMMIT")

@@ -1,0 +1,103 @@
+"""Evidence in and out: the predictors' view of it as of one version, and rows appended by this home's jobs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from planner.domain.facts.evidence import Efficiency, EvidenceBase, JobRatio, QualityRow
+from planner.store.connection import Database
+from planner.store.loads import Load
+from planner.store.queries import load_queries
+
+
+class EvidenceStore:
+    """Rows of `evidence`, only ever appended."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = load_queries("evidence")
+
+    def highest_id(self) -> int:
+        """Id of the newest row."""
+        with self._database.cursor() as cursor:
+            row = cursor.execute(self._queries["highest_evidence_id"]).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def read_base(self, load: Load, highest_id: int, benchmarks: Sequence[str]) -> EvidenceBase:
+        """Everything predictors may look at, as of `highest_id` of one load."""
+        parameters = {"load_id": load.load_id, "highest_id": highest_id}
+        with self._database.cursor() as cursor:
+            quality = cursor.execute(
+                self._queries["list_quality"], {**parameters, "benchmarks": list(benchmarks)}
+            ).fetchall()
+            efficiency = cursor.execute(
+                self._queries["list_efficiency"], {"load_id": load.load_id}
+            ).fetchall()
+            own = cursor.execute(
+                self._queries["list_own_efficiency"], {"highest_id": highest_id}
+            ).fetchall()
+            ratios = cursor.execute(self._queries["list_job_ratios"], {"highest_id": highest_id}).fetchall()
+        by_benchmark: dict[str, list[QualityRow]] = {name: [] for name in benchmarks}
+        for row in quality:
+            by_benchmark[row[8]].append(QualityRow(*row))
+        return EvidenceBase(
+            version=f"{load.data_sha256}+{highest_id}",
+            quality=by_benchmark,
+            efficiency={
+                (row[0], row[1], row[2]): Efficiency(*row[:7], sources=tuple(row[7]))
+                for row in [*efficiency, *own]
+            },
+            jobs={(row[0], row[1], row[2]): JobRatio(*row) for row in ratios},
+        )
+
+    def add_row(self, row: Mapping[str, Any]) -> int:
+        """Append one measurement; absent columns are null.
+
+        Returns:
+            the new row's id.
+        """
+        columns = (
+            "subject model_label model_id family params scheme method group_size bits engine device metric "
+            "higher_is_better value baseline unit source_title source_ref source_date detail decision_id job_id "
+            "recorded_at"
+        ).split()
+        parameters = {name: row.get(name) for name in columns}
+        parameters["detail"] = json.dumps(row.get("detail"))
+        with self._database.cursor() as cursor:
+            added = cursor.execute(self._queries["add_evidence"], parameters).fetchone()
+        assert added is not None
+        return int(added[0])
+
+    def find_rows(
+        self,
+        load: Load,
+        *,
+        subject: str | None,
+        model: str | None,
+        scheme: str | None,
+        metric: str | None,
+        row_limit: int,
+    ) -> list[dict[str, Any]]:
+        """Rows for a person to read, newest first."""
+        return self._list(
+            "find_evidence",
+            {
+                "load_id": load.load_id,
+                "subject": subject,
+                "model": model,
+                "scheme": scheme,
+                "metric": metric,
+                "row_limit": row_limit,
+            },
+        )
+
+    def count_sources(self, load: Load) -> list[dict[str, Any]]:
+        """Sources with their number of rows."""
+        return self._list("count_sources", {"load_id": load.load_id})
+
+    def _list(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        with self._database.cursor() as cursor:
+            result = cursor.execute(self._queries[query], dict(parameters))
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -1,0 +1,73 @@
+"""Tables and evidence by version, read from the store once and kept while the process lives."""
+
+from pathlib import Path
+
+from planner.domain.choose.candidates import Tables
+from planner.domain.choose.decide import PERPLEXITY, TASK_BENCHMARKS
+from planner.domain.errors import BadInput
+from planner.domain.facts.evidence import EvidenceBase
+from planner.domain.facts.spellings import Spellings
+from planner.ports import Clock, KnowledgeVersion
+from planner.sources.rules import RULE_TABLES, make_planning_tables
+from planner.sources.tables import Row, read_spellings
+from planner.store.evidence import EvidenceStore
+from planner.store.loads import Load, LoadStore, hash_data, hash_rules
+
+BENCHMARKS = tuple(sorted({*TASK_BENCHMARKS.values(), PERPLEXITY}))
+
+
+class StoredKnowledge:
+    """What is known, from the database, after `data/` was loaded if its content is new."""
+
+    def __init__(self, loads: LoadStore, evidence: EvidenceStore, data: Path, clock: Clock) -> None:
+        self._loads = loads
+        self._evidence = evidence
+        data_sha256 = hash_data(data)
+        load = loads.find_load(data_sha256)
+        if load is None:
+            spellings = Spellings(read_spellings(data / "spellings.csv"))
+            load = loads.add_load(data, data_sha256, spellings.read, clock.now())
+        self.load = load
+        self._rules_sha256 = hash_rules(data)
+        self._tables: dict[str, Tables] = {}
+        self._bases: dict[str, EvidenceBase] = {}
+
+    def version(self) -> KnowledgeVersion:
+        """The newest version."""
+        return KnowledgeVersion(self.load.data_sha256, self._rules_sha256, self._evidence.highest_id())
+
+    def rows(self, name: str) -> list[Row]:
+        """Rows of one small table of the current load."""
+        return self._loads.list_facts(self.load, name)
+
+    def tables(self, version: KnowledgeVersion) -> Tables:
+        """Planning tables of a version.
+
+        Raises:
+            BadInput: `data.version_missing` when this home never loaded that version.
+        """
+        found = self._tables.get(version.data_sha256)
+        if found is None:
+            load = self._find_load(version)
+            found = make_planning_tables({name: self._loads.list_facts(load, name) for name in RULE_TABLES})
+            self._tables[version.data_sha256] = found
+        return found
+
+    def evidence(self, version: KnowledgeVersion) -> EvidenceBase:
+        """Evidence as of a version."""
+        found = self._bases.get(version.evidence_version)
+        if found is None:
+            found = self._evidence.read_base(self._find_load(version), version.highest_evidence_id, BENCHMARKS)
+            self._bases = {version.evidence_version: found}
+        return found
+
+    def _find_load(self, version: KnowledgeVersion) -> Load:
+        if version.data_sha256 == self.load.data_sha256:
+            return self.load
+        load = self._loads.find_load(version.data_sha256)
+        if load is None:
+            raise BadInput(
+                "data.version_missing",
+                f"This home never loaded the data version {version.data_sha256[:12]}… that the decision stands on.",
+            )
+        return load

@@ -1,0 +1,253 @@
+"""Decisions, jobs and measurements: the record, appended and chained."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+
+from planner.domain.errors import BadInput
+from planner.domain.record.decision import FIRST_HASH, Decision, canonical_json, seal_decision, sha256_of
+from planner.domain.record.job import Job, JobState
+from planner.store.connection import Database
+from planner.store.queries import load_queries
+
+NEWEST = 1 << 62
+CONFLICT_TRIES = 8
+
+
+class RecordStore:
+    """Everything that was promised, done and got."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = load_queries("records")
+
+    def keep_document(self, kind: str, content: Any) -> str:
+        """Keep an input by the SHA-256 of its canonical JSON.
+
+        Returns:
+            the hash.
+        """
+        sha256 = sha256_of(content)
+        with self._database.cursor() as cursor:
+            cursor.execute(
+                self._queries["add_document"],
+                {"sha256": sha256, "kind": kind, "content": canonical_json(content)},
+            )
+        return sha256
+
+    def find_document(self, sha256: str) -> Any:
+        """An input by its hash.
+
+        Raises:
+            BadInput: `record.document_missing`.
+        """
+        with self._database.cursor() as cursor:
+            row = cursor.execute(self._queries["find_document"], {"sha256": sha256}).fetchone()
+        if row is None:
+            raise BadInput("record.document_missing", f"The recorded input {sha256[:12]}… is not in this home.")
+        return json.loads(row[0])
+
+    def add_decision(self, body: Mapping[str, Any], created_at: str) -> Decision:
+        """Seal a body into the chain and keep it."""
+        for attempt in range(CONFLICT_TRIES):
+            try:
+                return self._append_decision(body, created_at)
+            except (duckdb.TransactionException, duckdb.ConstraintException):
+                if attempt == CONFLICT_TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _append_decision(self, body: Mapping[str, Any], created_at: str) -> Decision:
+        with self._database.transaction() as cursor:
+            last = cursor.execute(self._queries["last_decision"]).fetchone()
+            sequence, previous = (last[0] + 1, last[1]) if last else (1, FIRST_HASH)
+            decision = seal_decision(body, previous, created_at)
+            chosen = decision.body["chosen"] or {}
+            cursor.execute(
+                self._queries["add_decision"],
+                {
+                    "sequence": sequence,
+                    "decision_id": decision.decision_id,
+                    "created_at": created_at,
+                    "request": decision.body["request"]["text"],
+                    "model": decision.body["model"]["id"],
+                    "target": decision.body["target"]["label"],
+                    "scheme": chosen.get("scheme"),
+                    "method": chosen.get("method"),
+                    "engine": chosen.get("engine"),
+                    "body": canonical_json(decision.body),
+                    "previous_sha256": previous,
+                    "record_sha256": decision.record_sha256,
+                },
+            )
+        return decision
+
+    def find_decision(self, decision_id: str) -> Decision:
+        """One decision, by its id or the beginning of it.
+
+        Raises:
+            BadInput: `decision.unknown`, or `decision.ambiguous` when several begin like that.
+        """
+        with self._database.cursor() as cursor:
+            rows = cursor.execute(self._queries["find_decision"], {"decision_id": decision_id}).fetchall()
+        if not rows or not decision_id:
+            raise BadInput(
+                "decision.unknown", f'No decision called "{decision_id}". List them with: bitwright decisions'
+            )
+        if len(rows) > 1:
+            raise BadInput(
+                "decision.ambiguous", f'Several decisions begin with "{decision_id}": give more of the id.'
+            )
+        found, created_at, body, previous, record = rows[0]
+        return Decision(
+            decision_id=found,
+            body=json.loads(body),
+            previous_sha256=previous,
+            record_sha256=record,
+            created_at=created_at,
+        )
+
+    def list_decisions(self, row_limit: int) -> list[dict[str, Any]]:
+        """Newest decisions, in short."""
+        return self._list("list_decisions", {"before": NEWEST, "row_limit": row_limit})
+
+    def add_job(self, job: Job, idempotency_key: str | None) -> str:
+        """Keep a new job, or answer the id of the one that the same key made before."""
+        with self._database.transaction() as cursor:
+            if idempotency_key is not None:
+                row = cursor.execute(
+                    self._queries["find_job_by_key"], {"idempotency_key": idempotency_key}
+                ).fetchone()
+                if row is not None:
+                    return str(row[0])
+            cursor.execute(
+                self._queries["add_job"],
+                {
+                    "job_id": job.job_id,
+                    "decision_id": job.decision_id,
+                    "state": job.state,
+                    "specification": json.dumps(job.specification),
+                    "idempotency_key": idempotency_key,
+                    "at": job.created_at,
+                },
+            )
+        return job.job_id
+
+    def find_job(self, job_id: str) -> Job:
+        """One job.
+
+        Raises:
+            BadInput: `job.unknown`.
+        """
+        jobs = self._jobs("find_job", {"job_id": job_id})
+        if not jobs:
+            raise BadInput("job.unknown", f'No job called "{job_id}". List them with: bitwright jobs')
+        return jobs[0]
+
+    def find_claimed_job(self, claim_id: str) -> Job:
+        """The job that a claim holds.
+
+        Raises:
+            BadInput: `claim.unknown`.
+        """
+        with self._database.cursor() as cursor:
+            row = cursor.execute(self._queries["find_claimed_job"], {"claim_id": claim_id}).fetchone()
+        if row is None:
+            raise BadInput("claim.unknown", f'No claim called "{claim_id}".')
+        return self.find_job(row[0])
+
+    def list_jobs(self, decision_id: str | None, row_limit: int) -> list[Job]:
+        """Newest jobs, of one decision or all."""
+        return self._jobs("list_jobs", {"decision_id": decision_id, "row_limit": row_limit})
+
+    def oldest_approved_job(self) -> str | None:
+        """The next job to hand out."""
+        with self._database.cursor() as cursor:
+            row = cursor.execute(self._queries["oldest_approved_job"]).fetchone()
+        return None if row is None else str(row[0])
+
+    def move_job(
+        self,
+        job_id: str,
+        from_state: JobState,
+        state: JobState,
+        at: str,
+        *,
+        host: str | None = None,
+        claim_id: str | None = None,
+        result: Mapping[str, Any] | None = None,
+        error: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Change a job's state if it still is `from_state`; False when somebody was faster."""
+        try:
+            with self._database.cursor() as cursor:
+                row = cursor.execute(
+                    self._queries["move_job"],
+                    {
+                        "job_id": job_id,
+                        "from_state": from_state,
+                        "state": state,
+                        "at": at,
+                        "host": host,
+                        "claim_id": claim_id,
+                        "result": None if result is None else json.dumps(result),
+                        "error": None if error is None else json.dumps(error),
+                    },
+                ).fetchone()
+        except duckdb.TransactionException:
+            return False
+        return row is not None
+
+    def add_job_event(self, job_id: str, event: Mapping[str, Any], at: str) -> None:
+        """Append to a job's events."""
+        for attempt in range(CONFLICT_TRIES):
+            try:
+                with self._database.cursor() as cursor:
+                    cursor.execute(
+                        self._queries["add_job_event"],
+                        {"job_id": job_id, "at": at, "event": json.dumps(event)},
+                    )
+            except (duckdb.TransactionException, duckdb.ConstraintException):
+                if attempt == CONFLICT_TRIES - 1:
+                    raise
+            else:
+                return
+
+    def list_job_events(self, job_id: str, after: int) -> list[dict[str, Any]]:
+        """Events after the one with number `after`."""
+        rows = self._list("list_job_events", {"job_id": job_id, "after": after})
+        return [{**row, "event": json.loads(row["event"])} for row in rows]
+
+    def add_measurement(self, row: Mapping[str, Any]) -> None:
+        """Keep one measured figure beside its prediction."""
+        with self._database.cursor() as cursor:
+            cursor.execute(self._queries["add_measurement"], dict(row))
+
+    def list_measurements(self, decision_id: str) -> list[dict[str, Any]]:
+        """Predicted beside measured, for all jobs of a decision."""
+        return self._list("list_measurements", {"decision_id": decision_id})
+
+    def _jobs(self, query: str, parameters: Mapping[str, Any]) -> list[Job]:
+        return [
+            Job(
+                job_id=row["job_id"],
+                decision_id=row["decision_id"],
+                state=row["state"],
+                specification=json.loads(row["specification"]),
+                host=row["host"],
+                claim_id=row["claim_id"],
+                created_at=row["created_at"],
+                updated_at=row["updated_at"],
+                result=json.loads(row["result"]) if row["result"] else None,
+                error=json.loads(row["error"]) if row["error"] else None,
+            )
+            for row in self._list(query, parameters)
+        ]
+
+    def _list(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        with self._database.cursor() as cursor:
+            result = cursor.execute(self._queries[query], dict(parameters))
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

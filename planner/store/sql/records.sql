@@ -1,0 +1,90 @@
+-- name: add_document
+-- Keep an input once, by its hash.
+INSERT INTO documents VALUES ($sha256, $kind, $content) ON CONFLICT DO NOTHING
+
+-- name: find_document
+-- An input by its hash.
+SELECT content FROM documents WHERE sha256 = $sha256
+
+-- name: last_decision
+-- The newest decision's place and hash, for the chain.
+SELECT sequence, record_sha256 FROM decisions ORDER BY sequence DESC LIMIT 1
+
+-- name: add_decision
+-- Append a decision to the chain.
+INSERT INTO decisions VALUES ($sequence, $decision_id, $created_at, $request, $model, $target, $scheme, $method,
+    $engine, $body, $previous_sha256, $record_sha256)
+
+-- name: find_decision
+-- One decision by id or by an unambiguous beginning of it.
+SELECT decision_id, created_at, body, previous_sha256, record_sha256
+FROM decisions
+WHERE starts_with(decision_id, $decision_id)
+ORDER BY sequence
+LIMIT 2
+
+-- name: list_decisions
+-- Newest decisions first.
+SELECT decision_id, created_at, request, model, target, scheme, method, engine
+FROM decisions
+WHERE sequence < $before
+ORDER BY sequence DESC
+LIMIT $row_limit
+
+-- name: add_job
+-- Record a job.
+INSERT INTO jobs (job_id, decision_id, state, specification, idempotency_key, created_at, updated_at)
+VALUES ($job_id, $decision_id, $state, $specification, $idempotency_key, $at, $at)
+
+-- name: find_job
+-- One job.
+SELECT job_id, decision_id, state, specification, host, claim_id, created_at, updated_at, result, error
+FROM jobs WHERE job_id = $job_id
+
+-- name: find_job_by_key
+-- The job that an idempotency key made.
+SELECT job_id FROM jobs WHERE idempotency_key = $idempotency_key
+
+-- name: find_claimed_job
+-- The job that a claim holds.
+SELECT job_id FROM jobs WHERE claim_id = $claim_id
+
+-- name: list_jobs
+-- Jobs, newest first; a null decision matches all.
+SELECT job_id, decision_id, state, specification, host, claim_id, created_at, updated_at, result, error
+FROM jobs
+WHERE $decision_id IS NULL OR decision_id = $decision_id
+ORDER BY created_at DESC, job_id
+LIMIT $row_limit
+
+-- name: oldest_approved_job
+-- The next job to hand out.
+SELECT job_id FROM jobs WHERE state = 'approved' ORDER BY created_at, job_id LIMIT 1
+
+-- name: move_job
+-- Change a job's state if it is still what the caller saw.
+UPDATE jobs
+SET state = $state, updated_at = $at, host = coalesce($host, host), claim_id = coalesce($claim_id, claim_id),
+    result = coalesce($result, result), error = coalesce($error, error)
+WHERE job_id = $job_id AND state = $from_state
+RETURNING job_id
+
+-- name: add_job_event
+-- Append to a job's events.
+INSERT INTO job_events
+SELECT $job_id, coalesce(max(sequence), 0) + 1, $at, $event FROM job_events WHERE job_id = $job_id
+RETURNING sequence
+
+-- name: list_job_events
+-- Events of a job after one that was seen.
+SELECT sequence, recorded_at, event FROM job_events WHERE job_id = $job_id AND sequence > $after ORDER BY sequence
+
+-- name: add_measurement
+-- What a job reported beside what was promised.
+INSERT INTO measurements VALUES ($job_id, $decision_id, $name, $predicted, $predicted_low, $predicted_high,
+    $measured, $unit, $at)
+
+-- name: list_measurements
+-- Measurements of a decision's jobs.
+SELECT job_id, name, predicted, predicted_low, predicted_high, measured, unit, recorded_at
+FROM measurements WHERE decision_id = $decision_id ORDER BY recorded_at, job_id, name

@@ -1,0 +1,36 @@
+"""Everything the use cases work with, put together once in `main`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from planner.ports import (
+    Clock,
+    DecisionStore,
+    EvidenceLog,
+    Inventory,
+    JobStore,
+    Knowledge,
+    MeasurementStore,
+    ModelCatalog,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """The ports of one process."""
+
+    catalog: ModelCatalog
+    inventory: Inventory
+    knowledge: Knowledge
+    decisions: DecisionStore
+    jobs: JobStore
+    measurements: MeasurementStore
+    evidence: EvidenceLog
+    clock: Clock
+    audit: Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
+    """Column names and rows of one SELECT."""
+    cache: Path
+    """Where executors keep what can be rebuilt."""
+    close: Callable[[], None]
