@@ -448,7 +448,10 @@ OPTIONS: list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]]] = [
     ),
     (
         "context_tokens",
-        _whole(rf"(?:with |and |at )?(?:an? )?{NUMBER} ?(?:tokens?|tok)?(?: of)? ?{_CONTEXT}"),
+        # `4090 context 8k` is a card and a context: what a number follows does not count backwards.
+        _whole(
+            rf"(?:with |and |at )?(?:an? )?{NUMBER} ?(?:tokens?|tok)?(?: of)? ?{_CONTEXT}(?!(?: of|=|:)? ?[-+\d])"
+        ),
         read_context,
     ),
     (
