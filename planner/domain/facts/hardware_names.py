@@ -13,6 +13,7 @@ from functools import cached_property
 
 from planner.domain.errors import Ambiguous, BadInput
 from planner.domain.facts.hardware import Accelerator
+from planner.domain.facts.spellings import shorten
 from planner.domain.units import GIB
 
 _NOISE_WORDS = """
@@ -193,14 +194,14 @@ class AcceleratorNames:
 
     def _unknown(self, asked: Asked) -> BadInput:
         """The error for words that name no card: what else was said after a known card, or near misses."""
-        shown = asked.words if len(asked.words) <= 60 else asked.words[:57] + "…"
+        shown = shorten(asked.words)
         parts = asked.words.split()
         for end in range(min(len(parts), 8) - 1, 0, -1):
             if self._find(take_apart(" ".join(parts[:end]))):
                 rest = " ".join(parts[end:])
-                rest = rest if len(rest) <= 60 else rest[:57] + "…"
                 return BadInput(
-                    "request.not_understood", f'"{rest}" after {" ".join(parts[:end])} is not understood.'
+                    "request.not_understood",
+                    f'"{shorten(rest)}" after {" ".join(parts[:end])} is not understood.',
                 )
         near = self._near_misses(asked)
         hint = f" Did you mean {' or '.join(near)}?" if near else " Say which card, `this machine` or `cpu`."
@@ -311,7 +312,7 @@ def narrow_memory(asked: Asked, found: list[Accelerator]) -> list[Accelerator]:
     sizes = " or ".join(f"{size:g} GiB" for size in sorted({row.memory_gib or 0 for row in found}))
     raise BadInput(
         "gpu.memory",
-        f'there is no "{asked.words}": that card comes with {sizes}. '
+        f'there is no "{shorten(asked.words)}": that card comes with {sizes}. '
         "A card that no table knows can be described: `48GB 768GB/s sm86`.",
         choices=[describe(row) for row in found[:MAX_CHOICES]],
     )
@@ -350,14 +351,17 @@ def ambiguous(words: str, found: Sequence[Accelerator]) -> Ambiguous:
     """The question which of several cards is meant."""
     choices = [describe(row) for row in sorted(found, key=lambda row: (row.memory_gib or 0, row.name))]
     return Ambiguous(
-        "gpu.ambiguous", f'"{words}" is several cards: {", ".join(choices)}. Say which.', choices=choices
+        "gpu.ambiguous",
+        f'"{shorten(words)}" is several cards: {", ".join(choices)}. Say which.',
+        choices=choices,
     )
 
 
 def say_slower(words: str, chosen: Accelerator, found: Sequence[Accelerator]) -> str:
     """What was taken for granted when like cards share a name."""
     others = ", ".join(short_name(row) for row in found if row is not chosen)
-    return f"{words} is taken as {short_name(chosen)}, the slowest of those with its memory (also {others})"
+    taken = f"{shorten(words)} is taken as {short_name(chosen)}"
+    return f"{taken}, the slowest of those with its memory (also {others})"
 
 
 def say_others(chosen: Accelerator, found: Sequence[Accelerator]) -> str:
@@ -389,7 +393,7 @@ def describe_by_hand(words: str) -> Accelerator | None:
     """
     text = words.lower()
     if MIG_SLICE.search(text):
-        raise BadInput("gpu.mig", f'"{words.strip()}" is a MIG slice, which cannot be planned for yet.')
+        raise BadInput("gpu.mig", f'"{shorten(words)}" is a MIG slice, which cannot be planned for yet.')
     bandwidth = BANDWIDTH.search(text)
     capability = CAPABILITY.search(text)
     if bandwidth is None and capability is None:
@@ -398,7 +402,7 @@ def describe_by_hand(words: str) -> Accelerator | None:
     if memory is None or bandwidth is None or capability is None:
         raise BadInput(
             "gpu.description",
-            f'"{words.strip()}" describes a card in part: memory, bandwidth and compute capability are '
+            f'"{shorten(words)}" describes a card in part: memory, bandwidth and compute capability are '
             "needed, as in `48GB 768GB/s sm86`.",
         )
     sm = int((capability[1] or capability[2]).replace(".", ""))
@@ -409,7 +413,7 @@ def describe_by_hand(words: str) -> Accelerator | None:
     gib = float(memory[1])
     rate = float(bandwidth[1]) * (1e12 if bandwidth[2] == "t" else 1e9)
     if gib <= 0 or rate <= 0:
-        raise BadInput("gpu.description", f'"{words.strip()}" describes a card without memory or bandwidth.')
+        raise BadInput("gpu.description", f'"{shorten(words)}" describes a card without memory or bandwidth.')
     return Accelerator(
         name=f"card of {gib:g} GiB, {rate / 1e9:g} GB/s, sm{sm}",
         vendor="nvidia",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from planner.domain.errors import Ambiguous, BadInput, UnknownModel
 from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.spellings import shorten
 
 TUNING_SUFFIXES = {
     "instruct": "Instruct",
@@ -112,9 +113,9 @@ class ModelNames:
         if not found:
             raise self._unknown(words)
         chosen, others = choose(words, wanted, found)
-        note = f"newest of {len(others) + 1} called {words}" if others else ""
+        note = f"newest of {len(others) + 1} called {shorten(words)}" if others else ""
         if not any(answers_strictly(wanted, entry) for entry in found):
-            note = f"{words} is taken to mean {chosen.model_id}"
+            note = f"{shorten(words)} is taken to mean {chosen.model_id}"
         typed = add_suffix(chosen.model_id, asked)
         return ModelMatch(
             model=chosen, typed=typed, others=tuple(other.model_id for other in others), note=note
@@ -131,7 +132,7 @@ class ModelNames:
         model = max(candidates, key=lambda model: (wanted == frozenset(cut_name(model)), model.released))
         if publisher.lower() in self._publishers:
             return ModelMatch(model=model, typed=words)
-        note = f"{publisher} is not in the catalogue; taken to have the shape of {model.model_id}"
+        note = f"{shorten(publisher)} is not in the catalogue; taken to have the shape of {model.model_id}"
         return ModelMatch(model=model, typed=words, note=note)
 
     def _find(self, wanted: frozenset[str]) -> list[Entry]:
@@ -172,14 +173,14 @@ class ModelNames:
         original = add_suffix(newest.model_id, asked)
         raise BadInput(
             "model.quantized",
-            f'"{words}" is quantized already ({marks[0]}), and a plan starts from the original. '
+            f'"{shorten(words)}" is quantized already ({marks[0]}), and a plan starts from the original. '
             f"Ask for {original}: published quantized checkpoints of it are weighed as well.",
             suggestions=[original],
         )
 
     def _unknown(self, words: str) -> UnknownModel:
         """The error for words that name no row, with up to three near misses."""
-        shown = words if len(words) <= 60 else words[:57] + "…"
+        shown = shorten(words)
         if names_a_folder(words):
             return UnknownModel("model.unknown", f'no model folder "{shown}" was found.')
         near = self._near_misses(words)
@@ -285,7 +286,7 @@ def choose(words: str, wanted: frozenset[str], found: Sequence[Entry]) -> tuple[
     listed = [f"{model.model_id} ({format_params(model.params_total)})" for model in choices]
     raise Ambiguous(
         "model.ambiguous",
-        f'"{words}" comes in several sizes: {", ".join(listed)}. Say which.',
+        f'"{shorten(words)}" comes in several sizes: {", ".join(listed)}. Say which.',
         choices=[model.model_id for model in choices],
     )
 

@@ -33,7 +33,7 @@ from planner.domain.facts.request_words import (
     VOCABULARY,
     WIDTH_SCHEMES,
 )
-from planner.domain.facts.spellings import read_scheme
+from planner.domain.facts.spellings import read_scheme, shorten
 from planner.domain.units import KIB, MIB, format_count
 
 MAX_LENGTH = 2000
@@ -386,11 +386,6 @@ def looks_like_device(text: str) -> bool:
     return re.match(r"\d+\s*[x*]\s*\w", text, flags=re.IGNORECASE) is not None
 
 
-def shorten(words: str, length: int = 60) -> str:
-    """Words for a sentence, cut when long."""
-    return words if len(words) <= length else words[: length - 1] + "…"
-
-
 def _refuse_second_target(rest: str, said: Said) -> NoReturn:
     """A second `for` or `on`: what follows is no option, or the first one was none."""
     following = shorten(" ".join(rest.split()[:3]), 40)
@@ -450,7 +445,8 @@ OPTIONS: list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]]] = [
         "context_tokens",
         # `4090 context 8k` is a card and a context: what a number follows does not count backwards.
         _whole(
-            rf"(?:with |and |at )?(?:an? )?{NUMBER} ?(?:tokens?|tok)?(?: of)? ?{_CONTEXT}(?!(?: of|=|:)? ?[-+\d])"
+            rf"(?:with |and |at )?(?:an? )?{NUMBER} ?(?:tokens?|tok)?(?: of)? ?{_CONTEXT}"
+            r"(?!(?: of|=|:)? ?[-+\d])"
         ),
         read_context,
     ),

@@ -180,4 +180,10 @@ def read_group_size(text: str) -> int | None:
     return int(found["g"] or found["before"]) if found else None
 
 
+def shorten(words: str, length: int = 60) -> str:
+    """Words that were typed, fit for one sentence: single blanks, cut when long."""
+    line = " ".join(words.split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
 GGUF_BY_NORMALIZED = {normalize(name): name for name in GGUF_TYPES}
