@@ -40,3 +40,5 @@ class ModelFacts:
     """Folder of the checkpoint, when it is on this machine."""
     source: str = ""
     flags: tuple[str, ...] = ()
+    """What to mind: `kv_fields_missing`, `tie_embeddings_missing`, `params_missing` (refuse to size what they
+    touch), `padded` (a shape, not a model to ask for), `demo`."""
