@@ -1,7 +1,8 @@
-"""Is this folder a whole checkpoint? Asked before anything is loaded, in a second and without reading weights.
+"""Is this folder a whole checkpoint? Asked before anything is loaded, without reading weights.
 
-A missing shard, a cut config.json or a truncated safetensors file otherwise surfaces as a library's traceback, or, worse, as weights
-that were silently initialised at random. Headers and file lengths are checked, tensor values are not.
+A missing shard, a cut config.json or a truncated safetensors file otherwise surfaces as a library's
+traceback, or, worse, as weights that were silently initialised at random. Headers and file lengths are
+checked, tensor values are not.
 """
 
 import json
@@ -18,20 +19,25 @@ def read_config(model_dir: Path) -> dict[str, Any]:
     """The parsed config.json."""
     path = model_dir / "config.json"
     if not path.is_file():
-        raise JobError("backend.no_config", f"{model_dir.name} has no config.json. Download the checkpoint again.")
+        raise JobError(
+            "backend.no_config", f"{model_dir.name} has no config.json. Download the checkpoint again."
+        )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise JobError(
-            "backend.bad_config", f"config.json of {model_dir.name} is cut off or not JSON ({error}). Download it again."
+            "backend.bad_config",
+            f"config.json of {model_dir.name} is cut off or not JSON ({error}). Download it again.",
         ) from None
     if not isinstance(config, dict) or not config.get("architectures"):
-        raise JobError("backend.bad_config", f"config.json of {model_dir.name} names no architecture. Download it again.")
+        raise JobError(
+            "backend.bad_config", f"config.json of {model_dir.name} names no architecture. Download it again."
+        )
     return config
 
 
 def read_shapes(model_dir: Path) -> dict[str, list[int]]:
-    """Every tensor's shape, from the headers of safetensors files that are all there and as long as they say."""
+    """Every tensor's shape, by the headers of safetensors files that are whole."""
     shapes: dict[str, list[int]] = {}
     index_path = model_dir / "model.safetensors.index.json"
     promised: set[str] = set()
@@ -39,7 +45,9 @@ def read_shapes(model_dir: Path) -> dict[str, list[int]]:
         try:
             weight_map = json.loads(index_path.read_text(encoding="utf-8"))["weight_map"]
         except (ValueError, KeyError, TypeError):
-            raise JobError("backend.bad_index", f"{index_path.name} is cut off. Download the checkpoint again.") from None
+            raise JobError(
+                "backend.bad_index", f"{index_path.name} is cut off. Download the checkpoint again."
+            ) from None
         promised = set(weight_map)
         files = [model_dir / name for name in sorted(set(weight_map.values()))]
     else:
@@ -47,11 +55,15 @@ def read_shapes(model_dir: Path) -> dict[str, list[int]]:
     for path in files:
         if not path.is_file():
             raise JobError(
-                "backend.missing_shard", f"{path.name} is missing from {model_dir.name}. Download the checkpoint again."
+                "backend.missing_shard",
+                f"{path.name} is missing from {model_dir.name}. Download the checkpoint again.",
             )
         shapes.update(_read_header(path))
     if lost := sorted(promised - set(shapes)):
-        raise JobError("backend.missing_tensor", f"The index promises {lost[0]}, which no shard holds. Download them again.")
+        raise JobError(
+            "backend.missing_tensor",
+            f"The index promises {lost[0]}, which no shard holds. Download them again.",
+        )
     return shapes
 
 
@@ -59,7 +71,9 @@ def check_tokenizer(model_dir: Path) -> None:
     """Refuse a folder that has no tokenizer in any of the usual forms."""
     names = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json")
     if not any((model_dir / name).is_file() for name in names):
-        raise JobError("backend.no_tokenizer", f"{model_dir.name} has no tokenizer file ({', '.join(names)}).")
+        raise JobError(
+            "backend.no_tokenizer", f"{model_dir.name} has no tokenizer file ({', '.join(names)})."
+        )
 
 
 def _read_header(path: Path) -> dict[str, list[int]]:
@@ -75,7 +89,9 @@ def _read_header(path: Path) -> dict[str, list[int]]:
             shapes = {name: list(entry["shape"]) for name, entry in tensors.items()}
             end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            raise JobError("backend.bad_shard", f"The header of {path.name} cannot be read. Download it again.") from None
+            raise JobError(
+                "backend.bad_shard", f"The header of {path.name} cannot be read. Download it again."
+            ) from None
     if size < 8 + length + end:
         raise _truncated(path, size, 8 + length + end)
     return shapes
@@ -83,5 +99,6 @@ def _read_header(path: Path) -> dict[str, list[int]]:
 
 def _truncated(path: Path, size: int, needed: int) -> JobError:
     return JobError(
-        "backend.truncated_shard", f"{path.name} has {size} bytes where its header needs {needed}. Download it again."
+        "backend.truncated_shard",
+        f"{path.name} has {size} bytes where its header needs {needed}. Download it again.",
     )

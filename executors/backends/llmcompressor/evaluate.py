@@ -1,13 +1,14 @@
-"""Score a compressed-tensors checkpoint against the unquantized one, both through transformers on the CPU (see scoring.py).
+"""Score a compressed-tensors checkpoint against the unquantized one through transformers, on the CPU.
 
-Weights compute in float32 here: on a CPU it costs little and keeps BF16's own rounding out of the comparison. compressed-tensors
-unpacks the weights at the first forward pass, so that these speeds are transformers' and not the serving engine's.
+Weights compute in float32 here: on a CPU it costs little and keeps BF16's own rounding out of the comparison.
+compressed-tensors unpacks the weights at the first forward pass, so that these speeds are transformers' and
+not the serving engine's.
 
-`load_bytes` is the sum of the artifact's parameters and buffers as loaded, packed, before they are unpacked; `peak_ram_bytes` is with
-the unpacked copy and, where the reference had to be made, the baseline.
+`load_bytes` is the sum of the artifact's parameters and buffers as loaded in its own types, packed;
+`peak_ram_bytes` is with the float32 copy and, where the reference had to be made, the baseline.
 
-Job: {"baseline_dir", "artifact_dir", "text_file", "context_tokens", "chunks", "reference_file", "prompt", "max_new_tokens", "threads",
-"baseline_key"}.
+Job: {"baseline_dir", "artifact_dir", "text_file", "context_tokens", "chunks", "reference_file", "prompt",
+"max_new_tokens", "threads", "baseline_key"}.
 """
 
 import os
@@ -31,11 +32,12 @@ class TorchModel:
         self._torch = torch
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder)
+            self.load_bytes = _count_bytes(AutoModelForCausalLM.from_pretrained(folder, dtype="auto"))
             self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         except (ValueError, OSError, KeyError) as error:
-            raise JobError("backend.cannot_load", f"transformers cannot load {folder.name}: {str(error)[:300]}") from error
-        held = {tensor.data_ptr(): tensor.nbytes for tensor in (*self._model.parameters(), *self._model.buffers())}
-        self.load_bytes = sum(held.values())  # by address, so that tied weights count once
+            raise JobError(
+                "backend.cannot_load", f"transformers cannot load {folder.name}: {str(error)[:300]}"
+            ) from error
         self.vocab_size = int(self._model.config.get_text_config().vocab_size)
         leading = self._tokenizer("a").input_ids[:1]
         self.bos = leading[0] if leading and leading[0] == self._tokenizer.bos_token_id else None
@@ -58,7 +60,9 @@ class TorchModel:
     def score(self, window: Sequence[int], first: int) -> Floats:
         """Logits at the positions from `first` to the last but one of a fresh window."""
         with self._torch.inference_mode():
-            hidden = self._model(self._torch.tensor([list(window)]), use_cache=False, logits_to_keep=len(window) - first)
+            hidden = self._model(
+                self._torch.tensor([list(window)]), use_cache=False, logits_to_keep=len(window) - first
+            )
         return self._rows(hidden.logits)[:-1]
 
     def start(self, tokens: Sequence[int]) -> Floats:
@@ -73,13 +77,23 @@ class TorchModel:
     def _extend(self, tokens: Sequence[int]) -> Floats:
         with self._torch.inference_mode():
             answer = self._model(
-                self._torch.tensor([list(tokens)]), past_key_values=self._cache, use_cache=True, logits_to_keep=1
+                self._torch.tensor([list(tokens)]),
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=1,
             )
         self._cache = answer.past_key_values
         return self._rows(answer.logits)
 
     def _rows(self, logits: Any) -> Floats:
         return np.ascontiguousarray(logits[0].float().numpy()[:, : self.vocab_size])
+
+
+def _count_bytes(model: Any) -> int:
+    """Parameters and buffers by address, so that tied weights count once."""
+    return sum(
+        {tensor.data_ptr(): tensor.nbytes for tensor in (*model.parameters(), *model.buffers())}.values()
+    )
 
 
 def evaluate(job: dict[str, Any], wire: Wire) -> dict[str, object]:
@@ -95,7 +109,9 @@ def evaluate(job: dict[str, Any], wire: Wire) -> dict[str, object]:
 
     versions = tool_versions(["compressed-tensors", "torch", "transformers", "numpy"])
     artifact = TorchModel(Path(job["artifact_dir"]))
-    scores = score_artifact(job, wire, f"transformers {versions['transformers']} float32", open_baseline, artifact)
+    scores = score_artifact(
+        job, wire, f"transformers {versions['transformers']} float32", open_baseline, artifact
+    )
     return {
         **scores,
         "load_bytes": artifact.load_bytes,

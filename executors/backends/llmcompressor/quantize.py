@@ -1,12 +1,14 @@
-"""Make a compressed-tensors checkpoint with llm-compressor's oneshot: FP8 weights and activations, or 4-bit weights by RTN or GPTQ.
+"""Make a compressed-tensors checkpoint with llm-compressor: FP8, or 4-bit weights by RTN or GPTQ.
 
-Calibration text is tokenized, joined and cut into windows of exactly `sequence_tokens`: nothing is padded and nothing dropped, and a
-text that is too short is refused with the numbers. Embeddings and the head stay in 16 bits, as llm-compressor's presets leave them.
+Calibration text is tokenized, joined and cut into windows of exactly `sequence_tokens`: nothing is padded and
+nothing dropped, and a text that is too short is refused with the numbers. Embeddings and the head stay in 16
+bits, as llm-compressor's presets leave them.
 
-Memory: the whole model in its own dtype, plus for GPTQ one layer's Hessians in float32; the peak is measured, not guessed.
+Memory: the whole model in its own dtype, plus for GPTQ one layer's Hessians in float32; the peak is measured,
+not guessed.
 
-Job: {"model_dir", "scheme", "method", "format", "group_size", "calibration": {"file", "samples", "sequence_tokens"} | null, "out_dir",
-"threads"}.
+Job: {"model_dir", "scheme", "method", "format", "group_size", "calibration": {"file", "samples",
+"sequence_tokens"} | null, "out_dir", "threads"}.
 """
 
 import os
@@ -35,7 +37,7 @@ def quantize(job: dict[str, Any], wire: Wire) -> dict[str, object]:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     with wire.timed("load"):
         model, tokenizer = load_model(model_dir, int(job["threads"]), wire)
-    dataset = None if text is None else cut_samples(tokenizer, text, job["calibration"], wire)
+    dataset = None if text is None else cut_samples(tokenizer, text, job["calibration"])
     report_progress(wire)
     run_oneshot(job, model, dataset, wire)
     with wire.timed("save"):
@@ -54,14 +56,19 @@ def check_request(job: dict[str, Any]) -> None:
     """Refuse what this backend does not make."""
     scheme, method, group = str(job["scheme"]), job["method"], job["group_size"]
     if scheme not in METHODS:
-        raise JobError("backend.scheme", f"llmcompressor does not make {scheme} here. It makes {', '.join(METHODS)}.")
+        raise JobError(
+            "backend.scheme", f"llmcompressor does not make {scheme} here. It makes {', '.join(METHODS)}."
+        )
     if method not in METHODS[scheme] or job["format"] != "compressed-tensors":
         raise JobError(
             "backend.method",
-            f"llmcompressor makes {scheme} by {' or '.join(METHODS[scheme])} as compressed-tensors, not by {method} as {job['format']}.",
+            f"llmcompressor makes {scheme} by {' or '.join(METHODS[scheme])} as compressed-tensors, "
+            f"not by {method} as {job['format']}.",
         )
     if scheme == "W4A16" and group not in GROUP_SIZES:
-        raise JobError("backend.group_size", f"W4A16 comes in groups of {', '.join(map(str, GROUP_SIZES))}, not {group}.")
+        raise JobError(
+            "backend.group_size", f"W4A16 comes in groups of {', '.join(map(str, GROUP_SIZES))}, not {group}."
+        )
     if scheme != "W4A16" and group is not None:
         raise JobError("backend.group_size", f"{scheme} has no groups. Leave the group size out.")
     if method == "gptq" and job["calibration"] is None:
@@ -104,7 +111,7 @@ def load_model(model_dir: Path, threads: int, wire: Wire) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def cut_samples(tokenizer: Any, text: str, calibration: dict[str, Any], wire: Wire) -> Any:
+def cut_samples(tokenizer: Any, text: str, calibration: dict[str, Any]) -> Any:
     """Exactly `samples` windows of `sequence_tokens` tokens, spread evenly over the text."""
     from datasets import Dataset
 
@@ -114,11 +121,11 @@ def cut_samples(tokenizer: Any, text: str, calibration: dict[str, Any], wire: Wi
     if whole < samples:
         raise JobError(
             "backend.calibration_too_short",
-            f"The calibration text has {len(tokens)} tokens, enough for {whole} samples of {width}; {samples} are asked for. "
+            f"The calibration text has {len(tokens)} tokens, enough for {whole} samples of {width}; "
+            f"{samples} are asked for. "
             "Give more text, or ask for fewer or shorter samples.",
         )
     chosen = [index * whole // samples * width for index in range(samples)]
-    wire.stage("calibrate", 0, samples, "samples")
     return Dataset.from_dict(
         {"input_ids": [tokens[at : at + width] for at in chosen], "attention_mask": [[1] * width] * samples}
     )
@@ -152,7 +159,9 @@ def run_oneshot(job: dict[str, Any], model: Any, dataset: Any, wire: Wire) -> No
 
     scheme: dict[str, Any] = {"scheme": job["scheme"], "targets": ["Linear"]}
     if job["group_size"] is not None:
-        weights = QuantizationArgs(num_bits=4, type="int", symmetric=True, strategy="group", group_size=job["group_size"])
+        weights = QuantizationArgs(
+            num_bits=4, type="int", symmetric=True, strategy="group", group_size=job["group_size"]
+        )
         scheme = {"config_groups": {"group_0": QuantizationScheme(targets=["Linear"], weights=weights)}}
     modifier = GPTQModifier if job["method"] == "gptq" else QuantizationModifier
     arguments: dict[str, Any] = {"model": model, "recipe": modifier(ignore=["lm_head"], **scheme)}

@@ -1,0 +1,1 @@
+"""Executors do the work on a host: environments, backends, measurement, publication."""
