@@ -112,16 +112,18 @@ def _whole(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{pattern})(?=[.!?]*(?:[\s,;]|$))", re.IGNORECASE)
 
 
-def _say(value: str) -> Callable[[re.Match[str]], Any]:
-    """A reader that gives the same value whatever the match."""
-    return lambda _found: value
-
-
-def _options_of(
+def _option_of(
     name: str, table: Mapping[str, str], template: str
-) -> list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]]]:
-    """One option for each word of a table; `template` holds the words around it."""
-    return [(name, _whole(template.format(words=words)), _say(value)) for value, words in table.items()]
+) -> tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]]:
+    """The option whose values and their spellings are a table; `template` holds the words around them."""
+    values = list(table)
+    words = "|".join(f"(?P<v{number}>{table[value]})" for number, value in enumerate(values))
+
+    def read_value(found: re.Match[str]) -> str:
+        assert found.lastgroup is not None, found[0]
+        return values[int(found.lastgroup[1:])]
+
+    return name, _whole(template.format(words=words)), read_value
 
 
 _CONTEXT = r"(?:context|ctx)(?:[ -](?:length|window|size|len))?"
@@ -134,10 +136,8 @@ _SCHEME = (
     r"|exl[23][-_ ]\d+(?:\.\d+)?bpw|gguf|full precision|unquantized"
 )
 OPTIONS: list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]]] = [
-    *_options_of(
-        "kv_dtype", KV_DTYPES, r"(?:with |in |and |using )?(?:an? )?(?:{words})[ -]kv(?:[ -]cache)?"
-    ),
-    *_options_of(
+    _option_of("kv_dtype", KV_DTYPES, r"(?:with |in |and |using )?(?:an? )?(?:{words})[ -]kv(?:[ -]cache)?"),
+    _option_of(
         "kv_dtype",
         KV_DTYPES,
         r"(?:with |and )?kv(?:[ -]cache)?(?:[ -]d?type)?(?: in| as| at|=|:)? ?(?:{words})",
@@ -164,17 +164,17 @@ OPTIONS: list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]]] = [
     ),
     ("context_tokens", _whole(rf"(?:with |and |at |for )?{NUMBER} ?(?:tokens|tok)"), read_context),
     ("context_tokens", _whole(rf"(?:with |and )?{_CONTEXT}(?P<number>(?!))?"), read_context),
-    *_options_of(
+    _option_of(
         "objective", OBJECTIVES, r"(?:with |and |for |objective[ =:]+|optimi[sz]ed for )?(?:the )?(?:{words})"
     ),
-    *_options_of(
+    _option_of(
         "engine",
         ENGINES,
         r"(?:(?:with|using|on|in|via|through|under|served by|and|engine[ =:]?) )?(?:{words})",
     ),
-    *_options_of("task", TASKS, r"(?:(?:used? |good )?for|task[ =:]?) ?(?:{words})"),
+    _option_of("task", TASKS, r"(?:(?:used? |good )?for|task[ =:]?) ?(?:{words})"),
     ("schemes", _whole(r"(?:(?:in|at|to|as|with|and|or) )?(?P<width>\d+)[- ]?bits?"), read_widths),
     ("schemes", _whole(rf"(?:(?:in|at|to|as|with|and|or|using) )?(?P<scheme>{_SCHEME})"), read_scheme_word),
-    *_options_of("method", METHODS, r"(?:(?:with|by|using|via|and) )?(?:{words})"),
+    _option_of("method", METHODS, r"(?:(?:with|by|using|via|and) )?(?:{words})"),
 ]
 """Name of the field, pattern, and how its value is read; tried in this order."""
