@@ -2,6 +2,7 @@
 
 import sys
 from importlib.metadata import entry_points
+from typing import ClassVar
 
 import click
 
@@ -45,6 +46,8 @@ def open_workshop(settings: Settings) -> Workshop:
         knowledge=knowledge,
         decisions=records,
         jobs=records,
+        claims=records,
+        job_events=records,
         measurements=records,
         evidence=evidence,
         clock=clock,
@@ -57,7 +60,7 @@ def open_workshop(settings: Settings) -> Workshop:
 class Bitwright(click.Group):
     """The command line: own commands by module, `executor` and `bot` through entry points."""
 
-    modules = {
+    modules: ClassVar[dict[str, str]] = {
         "plan": "planner.cli.plan",
         "decisions": "planner.cli.decisions",
         "replay": "planner.cli.decisions",

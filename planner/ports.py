@@ -92,7 +92,7 @@ class DecisionStore(Protocol):
 
 
 class JobStore(Protocol):
-    """Jobs and their events."""
+    """Jobs and their states."""
 
     def add_job(self, job: Job, idempotency_key: str | None) -> str:
         """Keep a job, answer its id or that of the one the key made before."""
@@ -104,18 +104,6 @@ class JobStore(Protocol):
 
     def list_jobs(self, decision_id: str | None, row_limit: int) -> list[Job]:
         """Newest first."""
-        ...
-
-    def find_claimed_job(self, claim_id: str) -> Job:
-        """The job that a claim holds."""
-        ...
-
-    def oldest_approved_job(self) -> str | None:
-        """The next job to hand out."""
-        ...
-
-    def list_job_events(self, job_id: str, after: int) -> list[dict[str, Any]]:
-        """Events after a number."""
         ...
 
     def move_job(
@@ -133,8 +121,40 @@ class JobStore(Protocol):
         """Move if the state is still what was seen."""
         ...
 
+
+class ClaimStore(Protocol):
+    """Which host holds which job, and until when."""
+
+    def oldest_approved_job(self) -> str | None:
+        """The next job to hand out."""
+        ...
+
+    def add_claim(self, claim_id: str, job_id: str, host: str, at: str, leased_until: str) -> None:
+        """Keep a claim."""
+        ...
+
+    def renew_claim(self, claim_id: str, leased_until: str) -> None:
+        """Move the end of its lease."""
+        ...
+
+    def find_claimed_job(self, claim_id: str) -> Job:
+        """The job that a claim holds."""
+        ...
+
+    def list_lapsed_jobs(self, now: str) -> list[str]:
+        """Claimed jobs whose lease has ended."""
+        ...
+
+
+class JobEventStore(Protocol):
+    """What a job told while it ran."""
+
     def add_job_event(self, job_id: str, event: Mapping[str, Any], at: str) -> None:
         """Append an event."""
+        ...
+
+    def list_job_events(self, job_id: str, after: int) -> list[dict[str, Any]]:
+        """Events after a number."""
         ...
 
 

@@ -18,21 +18,33 @@ ASK_FIELDS = ("ask", "context", "concurrency", "objective", "engine", "task", "k
 @click.argument("ask", required=False)
 @click.option("--context", help="Tokens kept a sequence, as 8192 or 32k.")
 @click.option("--concurrency", type=int, help="Sequences served at once.")
-@click.option("--objective", type=click.Choice(["balanced", "quality", "speed", "memory"]), help="What to choose for.")
+@click.option(
+    "--objective", type=click.Choice(["balanced", "quality", "speed", "memory"]), help="What to choose for."
+)
 @click.option("--engine", help="The engine that will serve it.")
-@click.option("--task", type=click.Choice(["general", "coding", "math", "chat", "multilingual"]), help="What quality is judged on.")
+@click.option(
+    "--task",
+    type=click.Choice(["general", "coding", "math", "chat", "multilingual"]),
+    help="What quality is judged on.",
+)
 @click.option("--kv-dtype", help="Type of the KV cache.")
-@click.option("--batch", type=click.File("r"), help="JSON lines of asks, or - for standard input; nothing is recorded.")
+@click.option(
+    "--batch", type=click.File("r"), help="JSON lines of asks, or - for standard input; nothing is recorded."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.pass_obj
-def plan(session: Session, ask: str | None, batch: Any, as_json: bool, **options: Any) -> int:
+def plan(session: Session, /, ask: str | None, batch: Any, as_json: bool, **options: Any) -> int:
     """Plan what to make of a model and how to serve it."""
     with open_door(session) as door:
         if batch is not None:
             return _plan_batch(door.plan_unrecorded, batch)
         if not ask:
-            raise BadInput("request.empty", 'Say what to plan, for example: bitwright plan "qwen-72b for 2x A6000"')
-        decision = door.plan({"ask": ask, **{name: value for name, value in options.items() if value is not None}})
+            raise BadInput(
+                "request.empty", 'Say what to plan, for example: bitwright plan "qwen-72b for 2x A6000"'
+            )
+        decision = door.plan(
+            {"ask": ask, **{name: value for name, value in options.items() if value is not None}}
+        )
     if as_json:
         click.echo(json.dumps(decision, ensure_ascii=False))
     else:

@@ -46,7 +46,9 @@ def read_checkpoint(folder: Path, model_id: str | None = None) -> ModelFacts:
     """
     folder = folder.expanduser()
     if not folder.is_dir():
-        raise UnknownModel("model.no_folder", f"There is no folder {folder}. Name a model id or an existing folder.")
+        raise UnknownModel(
+            "model.no_folder", f"There is no folder {folder}. Name a model id or an existing folder."
+        )
     config = _read_json(folder / "config.json", "model.no_config")
     shapes, weights_bytes = _read_headers(folder)
     elements = sum(_elements(shape) for shape in shapes.values())
@@ -90,7 +92,9 @@ def _read_json(path: Path, missing_code: str) -> dict[str, Any]:
     if not path.is_file():
         raise UnknownModel(missing_code, f"{path.parent} has no {path.name}: it is not a checkpoint folder.")
     if path.stat().st_size > CONFIG_LIMIT_BYTES:
-        raise UnknownModel("model.config_unreadable", f"{path} is larger than any {path.name}: it is not read.")
+        raise UnknownModel(
+            "model.config_unreadable", f"{path} is larger than any {path.name}: it is not read."
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
@@ -107,7 +111,11 @@ def _read_headers(folder: Path) -> tuple[dict[str, tuple[int, ...]], int]:
         index = _read_json(folder / INDEX, "model.no_safetensors")
         names = sorted(set((index.get("weight_map") or {}).values()))
     else:
-        names = [SINGLE] if (folder / SINGLE).is_file() else sorted(path.name for path in folder.glob("*.safetensors"))
+        names = (
+            [SINGLE]
+            if (folder / SINGLE).is_file()
+            else sorted(path.name for path in folder.glob("*.safetensors"))
+        )
     if not names:
         raise UnknownModel(
             "model.no_safetensors",

@@ -41,7 +41,9 @@ class Machine:
         words = [ask.words.lower() for ask in asks]
         if any(word in HERE_WORDS | CPU_WORDS for word in words):
             if len(asks) > 1:
-                raise BadInput("target.mixed", "This machine cannot be mixed with other devices in one target.")
+                raise BadInput(
+                    "target.mixed", "This machine cannot be mixed with other devices in one target."
+                )
             return self._this_machine(cpu_only=words[0] in CPU_WORDS)
         devices: list[Device] = []
         assumed: list[str] = []
@@ -102,7 +104,9 @@ class Machine:
 def _assumptions(device: Device, count: int, is_memory_advertised: bool) -> list[str]:
     said = [f"{device.label}: as its table row says, nothing else running on it"]
     if is_memory_advertised:
-        said.append(f"{device.label}: the advertised {device.total_bytes / GIB:.0f} GiB, no driver's figure is known")
+        said.append(
+            f"{device.label}: the advertised {device.total_bytes / GIB:.0f} GiB, no driver's figure is known"
+        )
     if count > 1 and device.nvlink_bytes_per_s:
         said.append(f"{device.label}: no NVLink bridge assumed")
     return said

@@ -21,6 +21,7 @@ RULE_TABLES = (
     "gguf_mix",
     "engine_memory",
     "job_costs",
+    "benchmarks",
 )
 """File stems under `data/` that `make_planning_tables` needs."""
 
@@ -35,13 +36,15 @@ def make_planning_tables(rows: Mapping[str, Sequence[Row]]) -> Tables:
         engines={row["engine"]: make_engine(row) for row in rows["engines"]},
         rulebook=make_rulebook([make_rule(row) for row in rows["engine_rules"]]),
         gguf=make_tables(
-            [make_ggml_type(row) for row in rows["ggml_types"]], [make_mix_rule(row) for row in rows["gguf_mix"]]
+            [make_ggml_type(row) for row in rows["ggml_types"]],
+            [make_mix_rule(row) for row in rows["gguf_mix"]],
         ),
         memory={(row["engine"], row["term"]): make_constant(row) for row in rows["engine_memory"]},
         jobs={
             (row["backend"], row["method"], row["where"], row["term"]): make_constant(row)
             for row in rows["job_costs"]
         },
+        benchmarks=make_benchmarks(rows["benchmarks"]),
     )
 
 
@@ -147,7 +150,15 @@ def make_ggml_type(row: Row) -> GgmlType:
 
 def make_mix_rule(row: Row) -> MixRule:
     """One row of `gguf_mix.csv`."""
-    return MixRule(ftype=row["ftype"], role=row["role"], when=row["when"], type=row["type"])
+    return MixRule(ftype=row["ftype"], role=row["role"], when=tuple(row["when"].split()), type=row["type"])
+
+
+def make_benchmarks(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
+    """Benchmarks by task, the one that quality is judged on first."""
+    by_task: dict[str, list[str]] = {}
+    for row in rows:
+        by_task.setdefault(row["task"], []).append(row["benchmark"])
+    return {task: tuple(names) for task, names in by_task.items()}
 
 
 def make_constant(row: Row) -> Constant:

@@ -58,7 +58,7 @@ def _check_is_one_select(sql: str) -> None:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as error:
         raise BadInput("audit.query_failed", f"Not SQL that can be read: {_first_line(error)}") from error
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT_STATEMENT:
+    if len(statements) != 1 or statements[0].type.name != "SELECT":
         raise BadInput(
             "audit.not_select",
             "An audit question is exactly one SELECT statement; nothing else is run. "
@@ -88,11 +88,11 @@ def _run(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], li
         names = [column[0] for column in result.description]
         rows = result.fetchmany(ROW_LIMIT)
     except duckdb.InterruptException as error:
-        raise BadInput("audit.too_slow", f"The question ran past {TIME_LIMIT_S:.0f} s and was stopped.") from error
-    except duckdb.Error as error:
         raise BadInput(
-            "audit.query_failed", f"{_first_line(error)} Tables: {', '.join(TABLES)}."
+            "audit.too_slow", f"The question ran past {TIME_LIMIT_S:.0f} s and was stopped."
         ) from error
+    except duckdb.Error as error:
+        raise BadInput("audit.query_failed", f"{_first_line(error)} Tables: {', '.join(TABLES)}.") from error
     finally:
         timer.cancel()
     return names, rows

@@ -95,7 +95,9 @@ def _refusal(path: Path, text: str) -> MachineRefused:
             "or give this command its own BITWRIGHT_HOME.",
         )
     if "No space left" in text:
-        return MachineRefused("home.disk_full", f"No space left on the disk that holds {path}. Free some and run it again.")
+        return MachineRefused(
+            "home.disk_full", f"No space left on the disk that holds {path}. Free some and run it again."
+        )
     if "Permission denied" in text or "Read-only" in text:
         return MachineRefused(
             "home.not_writable", f"Cannot write {path}. Set BITWRIGHT_HOME to a folder you may write to."

@@ -9,6 +9,13 @@ from planner.store.connection import Database
 from planner.store.loads import Load
 from planner.store.queries import load_queries
 
+COLUMNS = (
+    *("subject", "model_label", "model_id", "family", "params", "scheme", "method", "group_size", "bits"),
+    *("engine", "device", "metric", "higher_is_better", "value", "baseline", "unit"),
+    *("source_title", "source_ref", "source_date", "detail", "decision_id", "job_id", "recorded_at"),
+)
+"""Columns of a row that this home adds."""
+
 
 class EvidenceStore:
     """Rows of `evidence`, only ever appended."""
@@ -34,9 +41,7 @@ class EvidenceStore:
             efficiency = cursor.execute(
                 self._queries["list_efficiency"], {"load_id": load.load_id}
             ).fetchall()
-            own = cursor.execute(
-                self._queries["list_own_efficiency"], {"highest_id": highest_id}
-            ).fetchall()
+            own = cursor.execute(self._queries["list_own_efficiency"], {"highest_id": highest_id}).fetchall()
             ratios = cursor.execute(self._queries["list_job_ratios"], {"highest_id": highest_id}).fetchall()
         by_benchmark: dict[str, list[QualityRow]] = {name: [] for name in benchmarks}
         for row in quality:
@@ -44,10 +49,7 @@ class EvidenceStore:
         return EvidenceBase(
             version=f"{load.data_sha256}+{highest_id}",
             quality=by_benchmark,
-            efficiency={
-                (row[0], row[1], row[2]): Efficiency(*row[:7], sources=tuple(row[7]))
-                for row in [*efficiency, *own]
-            },
+            efficiency={(row[0], row[1], row[2], row[3]): _efficiency(row) for row in [*efficiency, *own]},
             jobs={(row[0], row[1], row[2]): JobRatio(*row) for row in ratios},
         )
 
@@ -57,12 +59,7 @@ class EvidenceStore:
         Returns:
             the new row's id.
         """
-        columns = (
-            "subject model_label model_id family params scheme method group_size bits engine device metric "
-            "higher_is_better value baseline unit source_title source_ref source_date detail decision_id job_id "
-            "recorded_at"
-        ).split()
-        parameters = {name: row.get(name) for name in columns}
+        parameters = {name: row.get(name) for name in COLUMNS}
         parameters["detail"] = json.dumps(row.get("detail"))
         with self._database.cursor() as cursor:
             added = cursor.execute(self._queries["add_evidence"], parameters).fetchone()
@@ -101,3 +98,8 @@ class EvidenceStore:
             result = cursor.execute(self._queries[query], dict(parameters))
             names = [column[0] for column in result.description]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _efficiency(row: tuple[Any, ...]) -> Efficiency:
+    engine, device, metric, width, low, likely, high, count, sources = row
+    return Efficiency(engine, device, metric, width, low, likely, high, count, tuple(sources))

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from planner.domain.choose.candidates import Tables
-from planner.domain.choose.decide import PERPLEXITY, TASK_BENCHMARKS
 from planner.domain.errors import BadInput
 from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.spellings import Spellings
@@ -12,8 +11,6 @@ from planner.sources.rules import RULE_TABLES, make_planning_tables
 from planner.sources.tables import Row, read_spellings
 from planner.store.evidence import EvidenceStore
 from planner.store.loads import Load, LoadStore, hash_data, hash_rules
-
-BENCHMARKS = tuple(sorted({*TASK_BENCHMARKS.values(), PERPLEXITY}))
 
 
 class StoredKnowledge:
@@ -57,7 +54,12 @@ class StoredKnowledge:
         """Evidence as of a version."""
         found = self._bases.get(version.evidence_version)
         if found is None:
-            found = self._evidence.read_base(self._find_load(version), version.highest_evidence_id, BENCHMARKS)
+            benchmarks = sorted(
+                {name for names in self.tables(version).benchmarks.values() for name in names}
+            )
+            found = self._evidence.read_base(
+                self._find_load(version), version.highest_evidence_id, benchmarks
+            )
             self._bases = {version.evidence_version: found}
         return found
 

@@ -43,7 +43,8 @@ def hash_data(folder: Path) -> str:
     paths = sorted(folder.rglob("*.csv"))
     if not paths:
         raise MachineRefused(
-            "data.missing", f"No tables were found under {folder}. Install Bitwright again or set BITWRIGHT_DATA."
+            "data.missing",
+            f"No tables were found under {folder}. Install Bitwright again or set BITWRIGHT_DATA.",
         )
     for path in paths:
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
@@ -101,9 +102,7 @@ class LoadStore:
             ).fetchall()
         return [{key: value or "" for key, value in json.loads(row[0]).items()} for row in rows]
 
-    def _add_spellings(
-        self, cursor: duckdb.DuckDBPyConnection, folder: Path, read_word: ReadWord
-    ) -> None:
+    def _add_spellings(self, cursor: duckdb.DuckDBPyConnection, folder: Path, read_word: ReadWord) -> None:
         paths = [str(folder / "evidence" / name) for name in EVIDENCE_FILES]
         words = cursor.execute(self._queries["list_words"], {"paths": paths}).fetchall()
         found = [(kind, text) for kind, text in words if text]

@@ -46,7 +46,9 @@ class RecordStore:
         with self._database.cursor() as cursor:
             row = cursor.execute(self._queries["find_document"], {"sha256": sha256}).fetchone()
         if row is None:
-            raise BadInput("record.document_missing", f"The recorded input {sha256[:12]}… is not in this home.")
+            raise BadInput(
+                "record.document_missing", f"The recorded input {sha256[:12]}… is not in this home."
+            )
         return json.loads(row[0])
 
     def add_decision(self, body: Mapping[str, Any], created_at: str) -> Decision:
@@ -167,6 +169,27 @@ class RecordStore:
         with self._database.cursor() as cursor:
             row = cursor.execute(self._queries["oldest_approved_job"]).fetchone()
         return None if row is None else str(row[0])
+
+    def add_claim(self, claim_id: str, job_id: str, host: str, at: str, leased_until: str) -> None:
+        """Keep which host holds a job, and until when."""
+        parameters = {
+            "claim_id": claim_id,
+            "job_id": job_id,
+            "host": host,
+            "at": at,
+            "leased_until": leased_until,
+        }
+        with self._database.cursor() as cursor:
+            cursor.execute(self._queries["add_claim"], parameters)
+
+    def renew_claim(self, claim_id: str, leased_until: str) -> None:
+        """Move the end of a lease."""
+        with self._database.cursor() as cursor:
+            cursor.execute(self._queries["renew_claim"], {"claim_id": claim_id, "leased_until": leased_until})
+
+    def list_lapsed_jobs(self, now: str) -> list[str]:
+        """Claimed jobs whose lease has ended."""
+        return [str(row["job_id"]) for row in self._list("list_lapsed_jobs", {"now": now})]
 
     def move_job(
         self,

@@ -27,7 +27,7 @@ def plan_without_record(
     match = workshop.catalog.find_model(request.model)
     target = workshop.inventory.find_target(request.devices)
     version = workshop.knowledge.version()
-    notes = (match.note,) if match.note else ()
+    notes = (_say_others(match.note, match.others),) if match.note else ()
     return decide(
         PlanInputs(
             request=request,
@@ -61,6 +61,10 @@ def hash_inputs(
         "model_facts_sha256": keep("model", asdict(model)),
         "inventory_snapshot_id": keep("target", asdict(target)),
     }
+
+
+def _say_others(note: str, others: tuple[str, ...]) -> str:
+    return f"{note}; the others: {', '.join(others)}" if others else note
 
 
 def _only_hash(kind: str, content: Any) -> str:

@@ -37,7 +37,9 @@ def replay_decision(decisions: DecisionStore, knowledge: Knowledge, decision_id:
     return {
         "decision_id": recorded.decision_id,
         "identical": identical,
-        "record_intact": _is_intact(recorded.body, recorded.previous_sha256, recorded.created_at, recorded.record_sha256),
+        "record_intact": _is_intact(
+            recorded.body, recorded.previous_sha256, recorded.created_at, recorded.record_sha256
+        ),
         "recorded_sha256": recorded.record_sha256,
         "replayed_sha256": replayed.record_sha256,
         "planner_version": {"recorded": inputs["planner_version"], "replayed": __version__},

@@ -10,7 +10,13 @@ def show_decision(workshop: Workshop, decision_id: str) -> dict[str, Any]:
     decision = workshop.decisions.find_decision(decision_id)
     shown = decision.as_json()
     shown["jobs"] = [
-        {"job_id": job.job_id, "state": job.state, "host": job.host, "updated_at": job.updated_at, "error": job.error}
+        {
+            "job_id": job.job_id,
+            "state": job.state,
+            "host": job.host,
+            "updated_at": job.updated_at,
+            "error": job.error,
+        }
         for job in workshop.jobs.list_jobs(decision.decision_id, 100)
     ]
     shown["measurements"] = workshop.measurements.list_measurements(decision.decision_id)

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from planner.ports import (
+    ClaimStore,
     Clock,
     DecisionStore,
     EvidenceLog,
     Inventory,
+    JobEventStore,
     JobStore,
     Knowledge,
     MeasurementStore,
@@ -26,6 +28,8 @@ class Workshop:
     knowledge: Knowledge
     decisions: DecisionStore
     jobs: JobStore
+    claims: ClaimStore
+    job_events: JobEventStore
     measurements: MeasurementStore
     evidence: EvidenceLog
     clock: Clock

@@ -43,6 +43,8 @@ class Tables:
     gguf: GgufTables
     memory: MemoryConstants
     jobs: JobConstants
+    benchmarks: Mapping[str, tuple[str, ...]]
+    """By task: the benchmark that quality is judged on, then its relatives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,56 +80,72 @@ def enumerate_candidates(
         BadInput: an engine or a scheme was asked for by name and no recipe has it.
     """
     engines = _engines(request, target, tables)
-    recipes = [recipe for recipe in tables.recipes if recipe.engine in engines]
-    if request.schemes:
-        recipes = [recipe for recipe in recipes if recipe.scheme in request.schemes]
+    recipes = [
+        recipe
+        for recipe in tables.recipes
+        if recipe.engine in engines
+        and _is_asked_for(request, recipe.scheme, recipe.method)
+        and not (request.must_quantize and recipe.method == "none")
+    ]
     prebuilt = [
         row
         for row in tables.prebuilt
         if row.model_id == model.model_id
         and row.engine in engines
-        and (not request.schemes or row.scheme in request.schemes)
+        and _is_asked_for(request, row.scheme, row.method)
+        and not request.must_quantize
     ]
     if not recipes and not prebuilt:
         raise _nothing_to_weigh(request, target, tables)
-    candidates = []
-    for recipe in recipes:
-        for group_size in recipe.group_sizes:
-            for placement in placements(len(target.devices), tables.engines[recipe.engine].split):
-                candidates.append(
-                    Candidate(
-                        scheme=tables.schemes[recipe.scheme, recipe.format],
-                        method=recipe.method,
-                        engine=recipe.engine,
-                        backend=recipe.backend,
-                        group_size=group_size,
-                        placement=placement,
-                        kv_dtype=request.kv_dtype or "auto",
-                        native_bits=recipe.native_bits,
-                        calibrated=recipe.calibrated,
-                        prebuilt=None,
-                        intermediate_size=model.intermediate_size,
-                    )
-                )
-    for row in prebuilt:
-        scheme = tables.schemes[row.scheme, row.format]
-        for placement in placements(len(target.devices), tables.engines[row.engine].split):
-            candidates.append(
-                Candidate(
-                    scheme=scheme,
-                    method=row.method,
-                    engine=row.engine,
-                    backend=None,
-                    group_size=row.group_size,
-                    placement=placement,
-                    kv_dtype=request.kv_dtype or "auto",
-                    native_bits=scheme.weight_bits,
-                    calibrated=False,
-                    prebuilt=row,
-                    intermediate_size=row.intermediate_size or model.intermediate_size,
-                )
-            )
+    candidates = [
+        Candidate(
+            scheme=tables.schemes[recipe.scheme, recipe.format],
+            method=recipe.method,
+            engine=recipe.engine,
+            backend=recipe.backend,
+            group_size=group_size,
+            placement=placement,
+            kv_dtype=request.kv_dtype or "auto",
+            native_bits=recipe.native_bits,
+            calibrated=recipe.calibrated,
+            prebuilt=None,
+            intermediate_size=model.intermediate_size,
+        )
+        for recipe in recipes
+        for group_size in recipe.group_sizes
+        if request.group_size is None or group_size == request.group_size
+        for placement in placements(len(target.devices), tables.engines[recipe.engine].split)
+    ]
+    candidates += [
+        Candidate(
+            scheme=tables.schemes[row.scheme, row.format],
+            method=row.method,
+            engine=row.engine,
+            backend=None,
+            group_size=row.group_size,
+            placement=placement,
+            kv_dtype=request.kv_dtype or "auto",
+            native_bits=tables.schemes[row.scheme, row.format].weight_bits,
+            calibrated=False,
+            prebuilt=row,
+            intermediate_size=row.intermediate_size or model.intermediate_size,
+        )
+        for row in prebuilt
+        if request.group_size is None or row.group_size == request.group_size
+        for placement in placements(len(target.devices), tables.engines[row.engine].split)
+    ]
+    if not candidates:
+        raise BadInput(
+            "scheme.no_recipe",
+            f"No recipe makes group size {request.group_size}; recipes have 128, 64 and 32.",
+        )
     return candidates
+
+
+def _is_asked_for(request: Request, scheme: str, method: str) -> bool:
+    if request.schemes and scheme not in request.schemes:
+        return False
+    return request.method is None or method == request.method
 
 
 def placements(devices: int, split: str) -> list[Placement]:
@@ -166,7 +184,7 @@ def _nothing_to_weigh(request: Request, target: Target, tables: Tables) -> BadIn
             choices=known,
         )
     schemes = sorted({recipe.scheme for recipe in tables.recipes})
-    asked = ", ".join(request.schemes)
+    asked = " ".join(filter(None, (", ".join(request.schemes), request.method and f"by {request.method}")))
     where = f"engine {request.engine}" if request.engine else target.label
     return BadInput(
         "scheme.no_recipe",

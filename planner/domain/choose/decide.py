@@ -33,16 +33,8 @@ from planner.domain.predict.memory import MemoryEstimate, kv_bytes_per_token, pr
 from planner.domain.predict.quality import QualityAsk, QualityPrediction, predict_quality
 from planner.domain.predict.speed import predict_speed
 
-TASK_BENCHMARKS = {
-    "general": "mmlu",
-    "coding": "humaneval",
-    "math": "gsm8k",
-    "chat": "ifeval",
-    "multilingual": "mmlu",
-}
-"""Benchmark that stands for a task family when quality is judged."""
-PERPLEXITY = "perplexity"
-"""Relative change of perplexity on held-out text, which every job measures here."""
+HELD_OUT_TEXT = "held-out text"
+"""Row of `data/benchmarks.csv` for the perplexity that every job measures here."""
 WIDER_TARGETS = (2, 4, 8)
 """Multiples of the target's devices that are tried when nothing fits."""
 
@@ -133,6 +125,7 @@ class Predictor:
             weights_bytes_read=bytes_read,
             kv_bytes_per_token=kv_token,
             params=self.params,
+            weight_bits=candidate.native_bits,
             evidence=inputs.evidence,
         )
         artifact = self.artifact_bytes(candidate, stored)
@@ -140,8 +133,8 @@ class Predictor:
             candidate=candidate,
             verdict=verdict,
             memory=memory,
-            quality=self.quality_of(candidate, TASK_BENCHMARKS[self.workload.task]),
-            also_quality=(self.quality_of(candidate, PERPLEXITY),),
+            quality=self.quality_of(candidate, self.workload.task),
+            also_quality=(self.quality_of(candidate, HELD_OUT_TEXT),),
             speed=speed,
             bytes_per_step=(bytes_read + sequences * self.workload.context_tokens * kv_token)
             / (candidate.placement.tp * candidate.placement.dp),
@@ -189,10 +182,11 @@ class Predictor:
             )
         return self._memory[key]
 
-    def quality_of(self, candidate: Candidate, benchmark: str) -> QualityPrediction:
-        """Change on one benchmark."""
-        key = (candidate.scheme.name, candidate.method, candidate.group_size, benchmark)
+    def quality_of(self, candidate: Candidate, task: str) -> QualityPrediction:
+        """Change on the benchmark that stands for a task."""
+        key = (candidate.scheme.name, candidate.method, candidate.group_size, task)
         if key not in self._quality:
+            benchmark, *related = self.inputs.tables.benchmarks[task]
             self._quality[key] = predict_quality(
                 QualityAsk(
                     model_id=self.inputs.model.model_id,
@@ -203,6 +197,7 @@ class Predictor:
                     group_size=candidate.group_size,
                     bits=candidate.native_bits,
                     benchmark=benchmark,
+                    related=tuple(related),
                 ),
                 self.inputs.evidence,
             )
@@ -213,7 +208,11 @@ class Predictor:
         model = self.inputs.model
         if candidate.scheme.is_gguf_mix:
             return stored.total + container_bytes(self.layout, model.metadata_bytes or 0)
-        return stored.total + safetensors_header_bytes(self.layout, candidate.scheme) + (model.tokenizer_bytes or 0)
+        return (
+            stored.total
+            + safetensors_header_bytes(self.layout, candidate.scheme)
+            + (model.tokenizer_bytes or 0)
+        )
 
     def job_of(self, candidate: Candidate, artifact_bytes: int) -> JobCost:
         """Cost of making it; nothing for 16 bits as released, a download for what exists."""
@@ -254,9 +253,7 @@ def _check_context(workload: Workload, model: ModelFacts) -> None:
         )
 
 
-def _describe(
-    scored: Scored, inputs: PlanInputs, workload: Workload, remark: str | None
-) -> dict[str, Any]:
+def _describe(scored: Scored, inputs: PlanInputs, workload: Workload, remark: str | None) -> dict[str, Any]:
     return describe_candidate(scored, inputs.model, inputs.model_id, inputs.target, workload, remark)
 
 
@@ -280,7 +277,13 @@ def _would_fit(inputs: PlanInputs) -> list[dict[str, Any]]:
     shorter = inputs.request.context_tokens or min(8192, inputs.model.max_position)
     changes: list[tuple[str, Request, Target]] = []
     if shorter > 2048:
-        changes.append(("context 2,048, one user", replace(inputs.request, context_tokens=2048, concurrency=1), inputs.target))
+        changes.append(
+            (
+                "context 2,048, one user",
+                replace(inputs.request, context_tokens=2048, concurrency=1),
+                inputs.target,
+            )
+        )
     for multiple in WIDER_TARGETS:
         devices = inputs.target.devices * multiple
         if inputs.target.kind != "gpu" or len(devices) > 16:

@@ -220,25 +220,22 @@ def describe_finding(scored: Scored, finding: Finding) -> dict[str, Any]:
 
 def explain_choice(scored: Scored, remark: str | None) -> str:
     """Why this one, in a sentence or two."""
-    memory, quality, speed = scored.memory, scored.quality, scored.speed
-    parts = [
-        f"fits with {max(0.0, memory.headroom_bytes / memory.usable_bytes):.0%} to spare "
-        f"({max(0.0, memory.headroom_at_worst):.0%} at the high end)"
-    ]
-    if quality.loss is not None and quality.loss_high is not None and scored.candidate.method != "none":
-        parts.append(
-            f"loses about {max(0.0, quality.loss):.1%} of {quality.benchmark} (at most {max(0.0, quality.loss_high):.1%})"
-        )
-    if scored.candidate.method == "none":
+    memory, quality, speed, candidate = scored.memory, scored.quality, scored.speed, scored.candidate
+    spare = max(0.0, memory.headroom_bytes / memory.usable_bytes)
+    parts = [f"fits with {spare:.0%} to spare ({max(0.0, memory.headroom_at_worst):.0%} at the high end)"]
+    if candidate.method == "none":
         parts.append("loses nothing: the weights stay in 16 bits")
+    elif quality.loss is not None and quality.loss_high is not None:
+        worst = max(0.0, quality.loss_high)
+        parts.append(f"loses about {max(0.0, quality.loss):.1%} of {quality.benchmark} (at most {worst:.1%})")
     if speed.decode_tokens_per_s is not None:
         parts.append(f"{speed.decode_tokens_per_s:.0f} tokens/s for one user")
     sentence = ", ".join(parts)
     kernel = scored.verdict.kernel
-    if kernel is not None and not kernel.native and scored.candidate.scheme.activation_bits == 8:
+    if kernel is not None and not kernel.native and candidate.scheme.activation_bits == 8:
         sentence += f"; on this card {kernel.name}: it saves memory, not compute"
-    if scored.candidate.prebuilt is not None:
-        sentence += f"; nothing to make, {scored.candidate.prebuilt.note}"
+    if candidate.prebuilt is not None:
+        sentence += f"; nothing to make, {candidate.prebuilt.note}"
     if scored.is_prototype:
         sentence += "; a prototype: 3 bits and fewer trade quality away"
     return f"{remark}: {sentence}" if remark else sentence
@@ -253,15 +250,18 @@ def list_warnings(
         warnings.append(remark)
     if chosen is not None:
         if chosen.quality.basis in {"prior", "insufficient"} and chosen.candidate.method != "none":
+            known = "not measured anywhere near it" if chosen.quality.basis == "prior" else "unknown"
             warnings.append(
-                f"quality of {chosen.candidate.scheme.name} on this model is "
-                + ("not measured anywhere near it" if chosen.quality.basis == "prior" else "unknown")
-                + ": measure it before you rely on it"
+                f"quality of {chosen.candidate.scheme.name} on this model is {known}: measure before relying on it"
             )
         if chosen.job.basis == "prior" and chosen.candidate.backend is not None:
-            warnings.append("the job's minutes are a guess from rates in data/job_costs.csv until one has been run")
+            warnings.append(
+                "the job's minutes are a guess from rates in data/job_costs.csv until one has been run"
+            )
     if request.task not in {None, "general"}:
-        warnings.append("calibrate on text of your own domain when there is some, and measure on your own task")
+        warnings.append(
+            "calibrate on text of your own domain when there is some, and measure on your own task"
+        )
     return warnings
 
 
@@ -279,7 +279,9 @@ def serve_command(
     candidate: Candidate, model: ModelFacts, model_id: str, target: Target, workload: Workload
 ) -> str:
     """The exact command that serves the candidate, every flag that memory depends on written out."""
-    where = model.path or model_id if candidate.method == "none" else f"./{artifact_name(candidate, model_id)}"
+    where = (
+        model.path or model_id if candidate.method == "none" else f"./{artifact_name(candidate, model_id)}"
+    )
     if candidate.prebuilt is not None:
         where = candidate.prebuilt.repo
     if candidate.method == "none" and candidate.scheme.is_gguf_mix:
@@ -314,7 +316,15 @@ def _vllm_command(candidate: Candidate, where: str, workload: Workload, sequence
 def _llamacpp_command(
     candidate: Candidate, where: str, target: Target, workload: Workload, sequences: int
 ) -> str:
-    parts = ["llama-server", "-m", where, "-c", str(workload.context_tokens * sequences), "-np", str(sequences)]
+    parts = [
+        "llama-server",
+        "-m",
+        where,
+        "-c",
+        str(workload.context_tokens * sequences),
+        "-np",
+        str(sequences),
+    ]
     if target.kind == "cpu":
         parts += ["-ngl", "0"]
     else:
@@ -324,5 +334,3 @@ def _llamacpp_command(
     if candidate.kv_dtype in {"q8_0", "q4_0"}:
         parts += ["-fa", "on", "-ctk", candidate.kv_dtype, "-ctv", candidate.kv_dtype]
     return shlex.join(parts)
-
-

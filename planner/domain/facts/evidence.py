@@ -45,6 +45,8 @@ class Efficiency:
     """Accelerator name, or `*` for all devices of this engine."""
     metric: str
     """`decode` or `prefill`."""
+    width: str
+    """`4 bits` (below 6), `8 bits` (below 12), `16 bits`, or `*` for all."""
     low: float
     likely: float
     high: float
@@ -72,7 +74,7 @@ class EvidenceBase:
     version: str
     quality: Mapping[str, Sequence[QualityRow]] = field(default_factory=dict)
     """By benchmark."""
-    efficiency: Mapping[tuple[str, str, str], Efficiency] = field(default_factory=dict)
-    """By (engine, device or `*`, metric)."""
+    efficiency: Mapping[tuple[str, str, str, str], Efficiency] = field(default_factory=dict)
+    """By (engine, device or `*`, metric, width or `*`)."""
     jobs: Mapping[tuple[str, str, str], JobRatio] = field(default_factory=dict)
     """By (backend, method, device)."""

@@ -8,11 +8,11 @@ follow llama.cpp's quantizer (src/llama-quant.cpp) and ggml's block structs.
 Vectors stay F32. Known error: none on tensor data; header bytes within a few kB.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from planner.domain.facts.model import ModelFacts
-from planner.domain.facts.tensors import Role, Tensor
+from planner.domain.facts.tensors import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,8 @@ class MixRule:
 
     ftype: str
     role: str
-    when: str
+    when: tuple[str, ...]
+    """A condition's name and its number: `("first", "2")`."""
     type: str
 
 
@@ -62,21 +63,22 @@ def make_tables(types: Sequence[GgmlType], rules: Sequence[MixRule]) -> GgufTabl
     )
 
 
-def tensor_types(
-    model: ModelFacts, layout: Sequence[Tensor], ftype: str, tables: GgufTables
-) -> Iterator[tuple[Tensor, GgmlType, int]]:
-    """For each role the types its tensors get, with how many layers get each."""
-    for tensor in layout:
-        if tensor.is_vector:
-            yield tensor, tables.types["F32"], tensor.count
-            continue
-        counts: dict[str, int] = {}
-        role = _mix_role(tensor.role, tie_embeddings=model.tie_embeddings)
-        for layer in range(tensor.count):
-            name = _pick_type(model, role, layer, tensor.columns, ftype, tables)
-            counts[name] = counts.get(name, 0) + 1
-        for name, count in counts.items():
-            yield tensor, tables.types[name], count
+def layer_types(model: ModelFacts, tensor: Tensor, ftype: str, tables: GgufTables) -> list[GgmlType]:
+    """The type that each layer's tensor of one role gets, in layer order."""
+    if tensor.is_vector:
+        return [tables.types["F32"]] * tensor.count
+    role = (
+        "output"
+        if tensor.role == "head" or (tensor.role == "embedding" and model.tie_embeddings)
+        else tensor.role
+    )
+    rules = tables.rules.get((ftype, role), ())
+    if all(rule.when == ("always",) for rule in rules) and role != "v":
+        return [tables.types[_pick_type(model, role, 0, tensor.columns, ftype, tables)]] * tensor.count
+    return [
+        tables.types[_pick_type(model, role, layer, tensor.columns, ftype, tables)]
+        for layer in range(tensor.count)
+    ]
 
 
 def container_bytes(layout: Sequence[Tensor], metadata_bytes: int) -> int:
@@ -90,12 +92,6 @@ def container_bytes(layout: Sequence[Tensor], metadata_bytes: int) -> int:
     name_bytes, fixed_bytes, alignment_bytes = 24, 8 + 4 + 2 * 8 + 4 + 8, 16
     scalar_keys_bytes = 1500
     return 24 + scalar_keys_bytes + metadata_bytes + count * (name_bytes + fixed_bytes + alignment_bytes)
-
-
-def _mix_role(role: Role, *, tie_embeddings: bool) -> str:
-    if role == "head" or (role == "embedding" and tie_embeddings):
-        return "output"
-    return role
 
 
 def _pick_type(model: ModelFacts, role: str, layer: int, columns: int, ftype: str, tables: GgufTables) -> str:
@@ -126,18 +122,18 @@ def _fall_back(name: str, columns: int, tables: GgufTables) -> str:
     return "F16"
 
 
-def _applies(when: str, layer: int, model: ModelFacts) -> bool:
+def _applies(when: tuple[str, ...], layer: int, model: ModelFacts) -> bool:
     layers = model.num_layers
     grouped = model.num_heads // model.num_kv_heads
-    match when.split():
-        case ["always"]:
+    match when:
+        case ("always",):
             return True
-        case ["first", number]:
+        case ("first", number):
             return layer < int(number)
-        case ["first_part", parts]:
+        case ("first_part", parts):
             return layer < layers // int(parts)
-        case ["more_bits"]:
+        case ("more_bits",):
             return layer < layers // 8 or layer >= 7 * layers // 8 or (layer - layers // 8) % 3 == 2
-        case ["gqa_at_least", number]:
+        case ("gqa_at_least", number):
             return grouped >= int(number)
     raise ValueError(f"data/gguf_mix.csv: unknown condition {when!r}")

@@ -75,6 +75,10 @@ class Request:
     """Quantization method asked for by name (`awq`); None leaves it open."""
     schemes: tuple[str, ...] = ()
     """Schemes asked for by name or by width; only these may go below what the policy allows."""
+    group_size: int | None = None
+    """Group size asked for; None leaves it open."""
+    must_quantize: bool = False
+    """Whether something has to be made: 16 bits and published checkpoints are then no answer."""
 
 
 @dataclass(slots=True)

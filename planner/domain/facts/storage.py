@@ -12,10 +12,10 @@ are repeated on every rank.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from planner.domain.facts.gguf import GgufTables, tensor_types
+from planner.domain.facts.gguf import GgufTables, layer_types
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.tensors import LINEAR_ROLES, ROW_PARALLEL_ROLES, Tensor
+from planner.domain.facts.tensors import LINEAR_ROLES, Tensor
 
 BLOCK = 128
 VOCAB_PADDING = 64
@@ -24,13 +24,18 @@ VOCAB_PADDING = 64
 
 @dataclass(frozen=True, slots=True)
 class StoredBytes:
-    """Bytes of a checkpoint's tensor data by where they sit; `layers` is the sum over all layers."""
+    """Bytes of a checkpoint's tensor data by where they sit."""
 
-    layers: int
+    by_layer: tuple[int, ...]
     embedding: int
     head: int
     """0 when the head is tied to the embedding."""
     final_norm: int
+
+    @property
+    def layers(self) -> int:
+        """All layers together."""
+        return sum(self.by_layer)
 
     @property
     def total(self) -> int:
@@ -51,7 +56,7 @@ def rank_bytes(
     model: ModelFacts, layout: Sequence[Tensor], scheme: Scheme, group_size: int | None, *, tp: int
 ) -> StoredBytes:
     """Bytes that the worst of `tp` ranks holds of a compressed-tensors, GPTQ, AWQ or 16-bit checkpoint."""
-    layers = embedding = head = 0
+    layer = embedding = head = 0
     for tensor in layout:
         shard = _shard(tensor, model, tp)
         if tensor.role in LINEAR_ROLES:
@@ -63,9 +68,8 @@ def rank_bytes(
         elif tensor.role == "head":
             head += size
         else:
-            layers += size * tensor.count
-    final_norm = 2 * model.hidden_size
-    return StoredBytes(layers - final_norm, embedding, head, final_norm)
+            layer += size * (tensor.count // model.num_layers)
+    return StoredBytes((layer,) * model.num_layers, embedding, head, 2 * model.hidden_size)
 
 
 def matrix_bytes(rows: int, columns: int, scheme: Scheme, group_size: int | None) -> int:
@@ -90,33 +94,37 @@ def bits_per_weight(stored: StoredBytes, parameters: int) -> float:
 
 
 def _shard(tensor: Tensor, model: ModelFacts, tp: int) -> Tensor:
-    if tp == 1 or tensor.role in {"norm", "head_norm"}:
-        return tensor
-    if tensor.role in {"embedding", "head"}:
-        padding = VOCAB_PADDING * tp
-        padded_rows = -(-tensor.rows // padding) * padding
-        return Tensor(tensor.role, padded_rows // tp, tensor.columns, tensor.count)
-    if tensor.role in ROW_PARALLEL_ROLES:
-        return Tensor(tensor.role, tensor.rows, -(-tensor.columns // tp), tensor.count)
-    if tensor.role in {"k", "v", "kv_bias"}:
-        width = model.head_dim * max(1, -(-model.num_kv_heads // tp))
-        if tensor.role == "kv_bias":
-            return Tensor(tensor.role, 1, width, tensor.count)
-        return Tensor(tensor.role, width, tensor.columns, tensor.count)
-    if tensor.role == "q_bias":
-        return Tensor(tensor.role, 1, -(-tensor.columns // tp), tensor.count)
-    return Tensor(tensor.role, -(-tensor.rows // tp), tensor.columns, tensor.count)
+    """What one of `tp` ranks holds of a tensor."""
+    rows, columns = tensor.rows, tensor.columns
+    match tensor.role:
+        case "norm" | "head_norm":
+            pass
+        case "embedding" | "head":
+            padding = VOCAB_PADDING * tp
+            rows = rows if tp == 1 else -(-rows // padding) * padding // tp
+        case "o" | "down" | "q_bias":
+            columns = -(-columns // tp)
+        case "k" | "v":
+            rows = model.head_dim * -(-model.num_kv_heads // tp)
+        case "kv_bias":
+            columns = model.head_dim * -(-model.num_kv_heads // tp)
+        case _:
+            rows = -(-rows // tp)
+    return Tensor(tensor.role, rows, columns, tensor.count)
 
 
 def _gguf_bytes(model: ModelFacts, layout: Sequence[Tensor], ftype: str, tables: GgufTables) -> StoredBytes:
-    layers = embedding = head = 0
-    for tensor, ggml_type, count in tensor_types(model, layout, ftype, tables):
-        size = tensor.rows * ggml_type.row_bytes(tensor.columns) * count
+    by_layer = [0] * model.num_layers
+    embedding = head = 0
+    for tensor in layout:
+        types = layer_types(model, tensor, ftype, tables)
+        sizes = [tensor.rows * ggml_type.row_bytes(tensor.columns) for ggml_type in types]
         if tensor.role == "embedding":
-            embedding += size
+            embedding += sizes[0]
         elif tensor.role == "head":
-            head += size
+            head += sizes[0]
         else:
-            layers += size
-    final_norm = 4 * model.hidden_size
-    return StoredBytes(layers - final_norm, embedding, head, final_norm)
+            each = tensor.count // model.num_layers
+            for layer in range(model.num_layers):
+                by_layer[layer] += each * sizes[layer]
+    return StoredBytes(tuple(by_layer), embedding, head, 4 * model.hidden_size)

@@ -19,9 +19,6 @@ Role = Literal[
 ]
 
 LINEAR_ROLES: frozenset[Role] = frozenset({"q", "k", "v", "o", "gate", "up", "down"})
-ROW_PARALLEL_ROLES: frozenset[Role] = frozenset({"o", "down"})
-"""Linears whose input columns, not output rows, are split over tensor-parallel ranks (Megatron's layout)."""
-
 LLAMA_LAYOUT = frozenset(
     {
         "BaichuanForCausalLM",

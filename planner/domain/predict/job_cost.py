@@ -78,7 +78,9 @@ def predict_job_cost(
     on_gpu = kind == "gpu" and backend != "llamacpp"
     where = "gpu" if on_gpu else "cpu"
     samples, tokens = (
-        (CALIBRATION_SAMPLES, CALIBRATION_TOKENS) if on_gpu else (CPU_CALIBRATION_SAMPLES, CPU_CALIBRATION_TOKENS)
+        (CALIBRATION_SAMPLES, CALIBRATION_TOKENS)
+        if on_gpu
+        else (CPU_CALIBRATION_SAMPLES, CPU_CALIBRATION_TOKENS)
     )
     convert = _term(constants, backend, method, "any", "convert_rate")
     seconds = [source_bytes / rate for rate in (convert.high, convert.likely, convert.low)]

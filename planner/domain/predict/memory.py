@@ -14,13 +14,13 @@ yet, which is what the width of the interval says.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from planner.domain.facts.gguf import GgufTables, tensor_types
+from planner.domain.facts.gguf import GgufTables
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.storage import StoredBytes, rank_bytes, stored_bytes
+from planner.domain.facts.storage import rank_bytes, stored_bytes
 from planner.domain.facts.tensors import Tensor
 from planner.domain.units import GIB
 
@@ -189,11 +189,11 @@ def _stages(
         counts = _proportional_split(model.num_layers, [device.available_bytes for device in stage_devices])
     host_embedding = engine == "llama.cpp" and stage_devices[0].kind == "gpu"
     stages = []
+    first = 0
     for index, (device, layers) in enumerate(zip(stage_devices, counts, strict=True)):
         is_last = index == len(counts) - 1
-        weights = -(-stored.layers * layers // model.num_layers)
-        if scheme.is_gguf_mix and placement.pp > 1:
-            weights = int(weights * _mix_unevenness(model, layout, scheme, gguf, stored))
+        weights = sum(stored.by_layer[first : first + layers])
+        first += layers
         if index == 0 and not host_embedding:
             weights += stored.embedding
         if is_last:
@@ -201,22 +201,6 @@ def _stages(
             weights += stored.final_norm + (stored.embedding if tied else stored.head)
         stages.append(_Stage(device, weights, layers, is_last))
     return stages
-
-
-def _mix_unevenness(
-    model: ModelFacts, layout: Sequence[Tensor], scheme: Scheme, gguf: GgufTables, stored: StoredBytes
-) -> float:
-    """How much more than its share a run of layers can weigh, because a mix gives some layers more bits."""
-    heaviest = 0
-    for role in {tensor.role for tensor in layout if tensor.count >= model.num_layers}:
-        sizes = [
-            tensor.rows * ggml_type.row_bytes(tensor.columns)
-            for tensor, ggml_type, _ in tensor_types(model, layout, scheme.name, gguf)
-            if tensor.role == role
-        ]
-        heaviest += max(sizes)
-    average = stored.layers / model.num_layers
-    return 1 + (heaviest / average - 1) / 4
 
 
 def _activation_bytes(

@@ -2,11 +2,13 @@
 
 Nearness, best first: the same model, scheme and method (`measured`); the same family within a factor of three
 in size (`same-family`); any family within a factor of 2.5 (`size-trend`); the scheme, or failing that its
-width, anywhere (`prior`). The first pool with enough rows answers; each source has one vote however many rows
-it brings. The interval covers 90 % of the pool, and is never narrower than the spread of single results
-around their size trend. Without rows there is no interval: `insufficient`.
+width, anywhere (`prior`). The first pool with enough rows answers; a source of n rows weighs the square root of
+n. Where the benchmark itself has too few rows, its relatives (`data/benchmarks.csv`) join. Losses of
+other models are scaled by (their parameters / this model's) ^ 0.25. The interval covers 90 % of the pool, and
+is never narrower than the spread of single results around their median. Without rows there is no interval:
+`insufficient`.
 
-This is a first, plain version: no harness effects, no regression on bits. Known error: see benchmarks.
+This is a first, plain version: no harness effects, no regression on bits.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +21,20 @@ Basis = str
 MIN_ROWS = 3
 Z_90 = 1.645
 """Standard normal quantile that leaves 5 % on each side."""
+SIZE_EXPONENT = 0.25
+"""Loss falls with size: MMLU of W4A16 GPTQ in evidence/quality.csv loses 3.2 % at the median below 3B
+parameters and 1.2 % above 60B, a factor of 2.75 over a factor of about 47 in size (log 2.75 / log 47 = 0.26)."""
+WIDTH_EXPONENT = 0.7
+"""Each bit less multiplies the loss by 2 ^ 0.7: in evidence/quality.csv general tasks lose 1.0 % at the median
+in 4 bits and 0.14 % in 8 (log2 7 / 4 = 0.7). Used only where a scheme has no rows of its own."""
+PRIOR_ROWS = 8
+UNTOLD_METHODS = frozenset({"gguf", "fp8", "int8", "nvfp4", "mxfp4", ""})
+"""Methods in evidence that name only a format: they match any method that makes it."""
+PER_CHANNEL = -1
+"""Group size of evidence rows whose scale covers a whole row."""
+COLLAPSED = 3.0
+"""A perplexity beyond this multiple of its baseline is a failed run, not a loss to learn from."""
+COMMON_METHODS = frozenset({"rtn", "gptq", "awq", "autoround", "imatrix"}) | UNTOLD_METHODS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,32 +69,36 @@ class QualityAsk:
     group_size: int | None
     bits: float
     benchmark: str
+    related: tuple[str, ...] = ()
+    """Benchmarks whose relative losses may stand in."""
     baseline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    basis: Basis
+    rows: Sequence[QualityRow]
+    changes: Sequence[float]
+    """Relative change of each row, scaled to this model's size."""
 
 
 def predict_quality(ask: QualityAsk, evidence: EvidenceBase) -> QualityPrediction:
     """The benchmark's change for this scheme and method on this model."""
-    rows = [
-        row
-        for row in evidence.quality.get(ask.benchmark, ())
-        if row.family != DEMO_FAMILY or row.model_id == ask.model_id
-    ]
-    baseline = ask.baseline if ask.baseline is not None else _known_baseline(ask.model_id, rows)
+    own = _usable_rows(ask, evidence, (ask.benchmark,))
+    baseline = ask.baseline if ask.baseline is not None else _known_baseline(ask.model_id, own)
     if ask.method == "none":
         return _unchanged(ask.benchmark, baseline)
-    same_scheme = [row for row in rows if row.scheme == ask.scheme]
-    basis, pool = _nearest_pool(ask, rows, same_scheme)
-    if not pool:
-        return _insufficient(ask.benchmark, baseline)
-    votes = _votes(pool)
-    likely = median(votes)
-    low, high = _interval(pool, same_scheme or pool, likely)
-    higher_is_better = pool[0].higher_is_better
+    pool = _nearest_pool(ask, own, _usable_rows(ask, evidence, ask.related))
+    if pool is None:
+        return _insufficient(ask.benchmark)
+    likely = _weighted_median(pool)
+    low, high = _interval(pool.changes, likely)
     # Deltas are in the benchmark's unit: a pool median stands in where the baseline is unknown.
-    scale = baseline if baseline is not None else median(row.baseline for row in pool)
-    sign = 1 if higher_is_better else -1
-    deltas = sorted((sign * low * scale, sign * high * scale))
+    same_benchmark = [row for row in pool.rows if row.benchmark == ask.benchmark] or list(pool.rows)
+    scale = baseline if baseline is not None else median(row.baseline for row in same_benchmark)
+    sign = 1 if pool.rows[0].higher_is_better else -1
     delta = sign * likely * scale
+    deltas = sorted((sign * low * scale, sign * high * scale))
     return QualityPrediction(
         benchmark=ask.benchmark,
         expected=None if baseline is None else baseline + delta,
@@ -89,66 +109,115 @@ def predict_quality(ask: QualityAsk, evidence: EvidenceBase) -> QualityPredictio
         high_delta=deltas[1],
         loss=-likely,
         loss_high=-low,
-        n_measurements=len(pool),
-        sources=_sources(pool),
-        basis=basis,
+        n_measurements=len(pool.rows),
+        sources=_sources(pool.rows),
+        basis=pool.basis,
     )
 
 
-def _nearest_pool(
-    ask: QualityAsk, rows: Sequence[QualityRow], same_scheme: Sequence[QualityRow]
-) -> tuple[Basis, Sequence[QualityRow]]:
-    recipe = [row for row in same_scheme if _same_method(row, ask) and _same_group(row, ask)]
-    recipe_any_group = recipe or [row for row in same_scheme if _same_method(row, ask)]
-    tiers: list[tuple[Basis, Sequence[QualityRow], int]] = [
-        ("measured", [row for row in recipe if row.model_id == ask.model_id], 1),
-        ("same-family", _near(recipe_any_group, ask, 3.0, lambda row: row.family == ask.family), MIN_ROWS),
-        ("size-trend", _near(recipe_any_group, ask, 2.5, lambda _: True), MIN_ROWS),
-        ("prior", same_scheme, MIN_ROWS),
-        ("prior", [row for row in rows if abs(row.bits - ask.bits) <= 0.25], MIN_ROWS),
-    ]
-    for basis, pool, needed in tiers:
-        if len(pool) >= needed:
-            return basis, pool
-    return "insufficient", []
-
-
-def _near(
-    rows: Sequence[QualityRow], ask: QualityAsk, factor: float, keep: Callable[[QualityRow], bool]
-) -> list[QualityRow]:
+def _usable_rows(ask: QualityAsk, evidence: EvidenceBase, benchmarks: Sequence[str]) -> list[QualityRow]:
     return [
-        row for row in rows if keep(row) and row.params and 1 / factor <= row.params / ask.params <= factor
+        row
+        for benchmark in benchmarks
+        for row in evidence.quality.get(benchmark, ())
+        if (row.family != DEMO_FAMILY.lower() or row.model_id == ask.model_id) and not _has_collapsed(row)
     ]
 
 
-def _same_method(row: QualityRow, ask: QualityAsk) -> bool:
-    return row.method == ask.method
+def _has_collapsed(row: QualityRow) -> bool:
+    return not row.higher_is_better and row.value > COLLAPSED * row.baseline
 
 
-def _same_group(row: QualityRow, ask: QualityAsk) -> bool:
-    return row.group_size is None or ask.group_size is None or row.group_size == ask.group_size
+def _nearest_pool(ask: QualityAsk, own: Sequence[QualityRow], related: Sequence[QualityRow]) -> _Pool | None:
+    own_recipe = [row for row in own if _same_recipe(row, ask)]
+    recipe = own_recipe + [row for row in related if _same_recipe(row, ask)]
+    measured = [row for row in own_recipe if row.model_id == ask.model_id]
+    if measured:
+        return _Pool("measured", measured, [row.change for row in measured])
+    family = ask.family.lower()
+    everything = [*own, *related]
+    tiers: tuple[tuple[Basis, Callable[[], list[QualityRow]]], ...] = (
+        ("same-family", lambda: _near([row for row in own_recipe if row.family == family], ask, 3.0)),
+        ("same-family", lambda: _near([row for row in recipe if row.family == family], ask, 3.0)),
+        ("size-trend", lambda: _near(recipe, ask, 2.5)),
+        ("prior", lambda: _enough([row for row in everything if _same_scheme(row, ask)], PRIOR_ROWS)),
+        ("prior", lambda: [row for row in everything if _similar_width(row, ask)]),
+    )
+    for basis, find_rows in tiers:
+        rows = find_rows()
+        if len(rows) >= MIN_ROWS:
+            return _Pool(basis, rows, [_scaled_change(row, ask) for row in rows])
+    return None
 
 
-def _votes(pool: Sequence[QualityRow]) -> list[float]:
-    by_source: dict[str, list[float]] = {}
-    for row in pool:
-        by_source.setdefault(row.source, []).append(row.change)
-    return [median(changes) for changes in by_source.values()]
+def _scaled_change(row: QualityRow, ask: QualityAsk) -> float:
+    """The row's change as this model and width would have it, by the two trends above."""
+    size = (row.params / ask.params) ** SIZE_EXPONENT if row.params else 1.0
+    width = 1.0 if row.scheme == ask.scheme else 2.0 ** (WIDTH_EXPONENT * (row.bits - ask.bits))
+    return row.change * float(size * width)
 
 
-def _interval(
-    pool: Sequence[QualityRow], wider: Sequence[QualityRow], likely: float
-) -> tuple[float, float]:
-    changes = sorted(row.change for row in pool)
-    spread = Z_90 * _robust_deviation([row.change for row in wider])
-    if len(changes) >= 8:
-        low, high = _quantile(changes, 0.05), _quantile(changes, 0.95)
-        return min(low, likely), max(high, likely)
-    return min(changes[0], likely - spread), max(changes[-1], likely + spread)
+def _enough(rows: list[QualityRow], needed: int) -> list[QualityRow]:
+    return rows if len(rows) >= needed else []
+
+
+def _near(rows: Sequence[QualityRow], ask: QualityAsk, factor: float) -> list[QualityRow]:
+    return [row for row in rows if row.params and 1 / factor <= row.params / ask.params <= factor]
+
+
+def _same_recipe(row: QualityRow, ask: QualityAsk) -> bool:
+    """Same scheme and method, and groups no finer than asked: finer groups lose no more."""
+    if row.scheme != ask.scheme or not (row.method == ask.method or row.method in UNTOLD_METHODS):
+        return False
+    if row.group_size == PER_CHANNEL:
+        return ask.group_size is None
+    return row.group_size is None or ask.group_size is None or ask.group_size <= row.group_size <= 128
+
+
+def _same_scheme(row: QualityRow, ask: QualityAsk) -> bool:
+    return row.scheme == ask.scheme and row.method in COMMON_METHODS
+
+
+def _similar_width(row: QualityRow, ask: QualityAsk) -> bool:
+    """About as many bits; below 7 bits only schemes that leave activations in 16 bits compare."""
+    if row.method not in COMMON_METHODS or not ask.bits - 1.75 <= row.bits <= ask.bits + 0.3:
+        return False
+    return row.bits >= 7 or row.scheme.endswith("A16") or row.method == "gguf"
+
+
+def _weighted_median(pool: _Pool) -> float:
+    """Median in which a source of n rows weighs the square root of n: between one vote each and one a row."""
+    counts: dict[str, int] = {}
+    for row in pool.rows:
+        counts[row.source] = counts.get(row.source, 0) + 1
+    weighted = sorted(
+        (change, float(counts[row.source] ** -0.5))
+        for row, change in zip(pool.rows, pool.changes, strict=True)
+    )
+    half = sum(weight for _, weight in weighted) / 2
+    reached = 0.0
+    for change, weight in weighted:
+        reached += weight
+        if reached >= half:
+            return change
+    return weighted[-1][0]
+
+
+def _interval(changes: Sequence[float], likely: float) -> tuple[float, float]:
+    ordered = sorted(changes)
+    if len(ordered) >= 8:
+        return min(_quantile(ordered, 0.05), likely), max(_quantile(ordered, 0.95), likely)
+    spread = Z_90 * _robust_deviation(ordered)
+    return min(ordered[0], likely - spread), max(ordered[-1], likely + spread)
 
 
 def _robust_deviation(changes: Sequence[float]) -> float:
-    """Standard deviation by median absolute deviation, which a few collapsed models do not move."""
+    """Standard deviation by median absolute deviation, which a few collapsed models do not move.
+
+    For fewer than three figures it is half of the change itself, which is a guess.
+    """
+    if len(changes) < 3:
+        return abs(median(changes)) / 2
     middle = median(changes)
     return 1.4826 * median(abs(change - middle) for change in changes)
 
@@ -190,8 +259,7 @@ def _unchanged(benchmark: str, baseline: float | None) -> QualityPrediction:
     )
 
 
-def _insufficient(benchmark: str, baseline: float | None) -> QualityPrediction:
-    del baseline
+def _insufficient(benchmark: str) -> QualityPrediction:
     return QualityPrediction(
         benchmark=benchmark,
         expected=None,

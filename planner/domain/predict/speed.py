@@ -47,6 +47,7 @@ def predict_speed(
     weights_bytes_read: int,
     kv_bytes_per_token: float,
     params: float,
+    weight_bits: float,
     evidence: EvidenceBase,
 ) -> SpeedPrediction:
     """Speed of one candidate.
@@ -59,9 +60,10 @@ def predict_speed(
         weights_bytes_read: bytes of weights that one token reads, whole model (embedding rows left out).
         kv_bytes_per_token: bytes of KV cache for a token, all layers.
         params: parameters that one token computes with.
+        weight_bits: stored bits of a weight, for kernels of different widths reach different shares.
         evidence: measured efficiencies.
     """
-    decode = find_efficiency(evidence, engine, device, "decode")
+    decode = find_efficiency(evidence, engine, device, "decode", weight_bits)
     if decode is None or not device.bandwidth_bytes_per_s:
         return SpeedPrediction(
             decode_tokens_per_s=None,
@@ -82,7 +84,7 @@ def predict_speed(
     peak_rate = device.bandwidth_bytes_per_s / bytes_per_step
     steps = [peak_rate * share for share in (decode.low, decode.likely, decode.high)]
     streams = sequences * placement.dp
-    prefill = find_efficiency(evidence, engine, device, "prefill")
+    prefill = find_efficiency(evidence, engine, device, "prefill", weight_bits)
     prefill_rate = ttft = None
     if prefill is not None and device.fp16_flops:
         prefill_rate = device.fp16_flops * placement.tp * prefill.likely / (2 * params)
@@ -102,11 +104,19 @@ def predict_speed(
 
 
 def find_efficiency(
-    evidence: EvidenceBase, engine: str, device: Device, metric: str
+    evidence: EvidenceBase, engine: str, device: Device, metric: str, weight_bits: float
 ) -> Efficiency | None:
-    """The device's own figures where there are enough, else the engine's on all devices."""
-    for name in (device.name, "*"):
-        found = evidence.efficiency.get((engine, name, metric))
+    """The device's own figures where there are enough, else the engine's on all devices, at this width first."""
+    width = width_of(weight_bits)
+    for name, bits in ((device.name, width), ("*", width), ("*", "*")):
+        found = evidence.efficiency.get((engine, name, metric, bits))
         if found is not None and found.count >= (1 if device.kind == "cpu" and name != "*" else MIN_FIGURES):
             return found
     return None
+
+
+def width_of(weight_bits: float) -> str:
+    """The class of kernels that a weight width belongs to."""
+    if weight_bits < 6:
+        return "4 bits"
+    return "8 bits" if weight_bits < 12 else "16 bits"

@@ -23,7 +23,9 @@ def read_request_document(document: dict[str, Any]) -> tuple[Request, str, tuple
 
 def read_model_document(document: dict[str, Any]) -> ModelFacts:
     """The inverse of `asdict` on ModelFacts."""
-    return ModelFacts(**{**document, "aliases": tuple(document["aliases"]), "flags": tuple(document["flags"])})
+    return ModelFacts(
+        **{**document, "aliases": tuple(document["aliases"]), "flags": tuple(document["flags"])}
+    )
 
 
 def read_target_document(document: dict[str, Any]) -> Target:

@@ -45,6 +45,4 @@ def check_move(job: Job, state: JobState) -> None:
         BadInput: `job.illegal_move`.
     """
     if state not in TRANSITIONS[job.state]:
-        raise BadInput(
-            "job.illegal_move", f"Job {job.job_id} is {job.state}: it cannot become {state}."
-        )
+        raise BadInput("job.illegal_move", f"Job {job.job_id} is {job.state}: it cannot become {state}.")

@@ -64,6 +64,7 @@ CREATE TABLE efficiencies (
     engine VARCHAR NOT NULL,
     device VARCHAR NOT NULL,
     metric VARCHAR NOT NULL,
+    width VARCHAR NOT NULL,
     low DOUBLE NOT NULL,
     likely DOUBLE NOT NULL,
     high DOUBLE NOT NULL,

@@ -16,17 +16,19 @@ ORDER BY evidence_id
 
 -- name: list_efficiency
 -- Share of peak reached by engines on devices, as computed when the data was loaded.
-SELECT engine, device, metric, low, likely, high, figures, sources
-FROM efficiencies WHERE load_id = $load_id ORDER BY engine, device, metric
+SELECT engine, device, metric, width, low, likely, high, figures, sources
+FROM efficiencies WHERE load_id = $load_id ORDER BY engine, device, metric, width
 
 -- name: list_own_efficiency
 -- The same share from this home's own measurements, computed when they were recorded.
-SELECT engine, device, metric, quantile_cont(value, 0.05), quantile_cont(value, 0.5), quantile_cont(value, 0.95),
+SELECT engine, device, metric,
+    CASE WHEN bits < 6 THEN '4 bits' WHEN bits < 12 THEN '8 bits' ELSE '16 bits' END AS width,
+    quantile_cont(value, 0.05), quantile_cont(value, 0.5), quantile_cont(value, 0.95),
     count(*), list_sort(list(DISTINCT source_title))
 FROM evidence
 WHERE subject = 'efficiency' AND load_id IS NULL AND evidence_id <= $highest_id
-GROUP BY engine, device, metric
-ORDER BY engine, device, metric
+GROUP BY engine, device, metric, width
+ORDER BY engine, device, metric, width
 
 -- name: list_job_ratios
 -- Measured minutes over the formula's, from this home's own jobs.

@@ -26,7 +26,7 @@ INSERT INTO evidence (load_id, subject, model_label, model_id, family, params, s
 SELECT
     $load_id, 'quality', line.model, nullif(line.repo, ''), lower(coalesce(model.family, line.family)),
     coalesce(model.params, 1e9 * try_cast(line.params_b AS DOUBLE)), scheme.canonical, method.canonical,
-    nullif(try_cast(line.group_size AS INTEGER), -1), try_cast(line.bits AS DOUBLE), nullif(line.engine, ''),
+    try_cast(line.group_size AS INTEGER), try_cast(line.bits AS DOUBLE), nullif(line.engine, ''),
     coalesce(benchmark.canonical, line.benchmark), line.higher_is_better = 'true', try_cast(line.value AS DOUBLE),
     try_cast(line.baseline_value AS DOUBLE), line.metric, line.source_title, line.source_ref,
     nullif(line.source_date, ''), nullif(line.flags, ''), to_json(line), CAST($loaded_at AS TIMESTAMP)
@@ -116,20 +116,22 @@ LEFT JOIN models AS model ON model.load_id = $load_id AND model.model_id = line.
 
 -- name: add_efficiencies
 -- Share of peak reached: bandwidth in decode, FLOP/s in prefill; one device, one user, dense models.
--- Grouped by engine and device, and by engine over all devices (device '*').
+-- Decode figures count where a step takes at least 3 ms at full bandwidth (below that launch latency is
+-- measured) and the prompt is at most 8192 tokens (sources that time the prefill along would drag them down).
+-- Grouped by engine, device and width of the weights, wider groups marked '*'.
 INSERT INTO efficiencies
 WITH figure AS (
     SELECT
         evidence.engine,
         evidence.device,
         CASE evidence.metric WHEN 'decode_tok_s_per_user' THEN 'decode' ELSE 'prefill' END AS metric,
+        CASE WHEN evidence.bits < 6 THEN '4 bits' WHEN evidence.bits < 12 THEN '8 bits' ELSE '16 bits' END AS width,
         evidence.source_title,
-        CASE evidence.metric
-            WHEN 'decode_tok_s_per_user' THEN
-                evidence.value * (model.params - model.input_embedding_params) * evidence.bits / 8
-                / accelerator.bandwidth_bytes_per_s
-            ELSE evidence.value * 2 * model.params / accelerator.fp16_flops
-        END AS efficiency
+        evidence.value AS rate,
+        (model.params - model.input_embedding_params) * evidence.bits / 8 / accelerator.bandwidth_bytes_per_s
+            AS step_seconds,
+        2 * model.params / accelerator.fp16_flops AS token_seconds,
+        coalesce(try_cast(evidence.detail ->> 'prompt_tokens' AS INTEGER), 0) AS prompt_tokens
     FROM evidence
     JOIN models AS model ON model.load_id = $load_id AND model.model_id = evidence.model_id
     JOIN accelerators AS accelerator ON accelerator.load_id = $load_id AND accelerator.name = evidence.device
@@ -138,12 +140,19 @@ WITH figure AS (
         AND coalesce(evidence.devices, 1) = 1 AND evidence.flags IS NULL
         AND coalesce(evidence.detail ->> 'concurrency', '1') = '1'
         AND model.num_experts = 0 AND evidence.bits IS NOT NULL
+),
+share AS (
+    SELECT engine, device, metric, width, source_title, rate * step_seconds AS efficiency
+    FROM figure WHERE metric = 'decode' AND step_seconds >= 0.003 AND prompt_tokens <= 8192
+    UNION ALL
+    SELECT engine, device, metric, width, source_title, rate * token_seconds
+    FROM figure WHERE metric = 'prefill' AND prompt_tokens >= 128
 )
-SELECT $load_id, engine, coalesce(device, '*'), metric, quantile_cont(efficiency, 0.05),
+SELECT $load_id, engine, coalesce(device, '*'), metric, coalesce(width, '*'), quantile_cont(efficiency, 0.05),
     quantile_cont(efficiency, 0.5), quantile_cont(efficiency, 0.95), count(*), list_sort(list(DISTINCT source_title))
-FROM figure
+FROM share
 WHERE efficiency BETWEEN 0.01 AND 1.3
-GROUP BY GROUPING SETS ((engine, device, metric), (engine, metric))
+GROUP BY GROUPING SETS ((engine, device, metric, width), (engine, metric, width), (engine, metric))
 
 -- name: list_words
 -- Every distinct spelling in the evidence files, by kind.

@@ -49,6 +49,21 @@ SELECT job_id FROM jobs WHERE idempotency_key = $idempotency_key
 -- The job that a claim holds.
 SELECT job_id FROM jobs WHERE claim_id = $claim_id
 
+-- name: add_claim
+-- Record that a host holds a job until a moment.
+INSERT INTO claims VALUES ($claim_id, $job_id, $host, $at, $leased_until)
+
+-- name: renew_claim
+-- Move the end of a lease.
+UPDATE claims SET leased_until = $leased_until WHERE claim_id = $claim_id
+
+-- name: list_lapsed_jobs
+-- Claimed jobs whose lease has ended, or was never written.
+SELECT jobs.job_id
+FROM jobs LEFT JOIN claims ON claims.claim_id = jobs.claim_id
+WHERE jobs.state = 'claimed' AND coalesce(claims.leased_until, '') < $now
+ORDER BY jobs.created_at, jobs.job_id
+
 -- name: list_jobs
 -- Jobs, newest first; a null decision matches all.
 SELECT job_id, decision_id, state, specification, host, claim_id, created_at, updated_at, result, error

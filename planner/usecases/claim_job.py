@@ -1,0 +1,81 @@
+"""A host takes a job under a lease, and keeps it by renewing.
+
+A lease that ends unrenewed gives the job back: the next host may claim it, and the first one's claim no longer
+names a job.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from planner.domain.errors import BadInput
+from planner.domain.record.job import FINAL_STATES, Job
+from planner.usecases.move_job import move_job
+from planner.usecases.workshop import Workshop
+
+LEASE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job in a host's hands."""
+
+    claim_id: str
+    job: Job
+    leased_until: str
+
+
+def claim_job(workshop: Workshop, host: str, job_id: str | None = None) -> Claim | None:
+    """The oldest approved job, or the one named; None when there is nothing to do now.
+
+    Raises:
+        BadInput: `job.unknown`, or `job.not_claimable` for a named job that is over or in other hands.
+    """
+    give_back_lapsed_jobs(workshop)
+    wanted = job_id or workshop.claims.oldest_approved_job()
+    if wanted is None:
+        return None
+    job = workshop.jobs.find_job(wanted)
+    if job.state == "submitted":
+        return None
+    if job.state != "approved":
+        return _refuse(job) if job_id else None
+    claim_id, now = f"c-{secrets.token_hex(8)}", workshop.clock.now()
+    until = end_of_lease(now)
+    # The lease first: a claimed job without one would count as lapsed.
+    workshop.claims.add_claim(claim_id, job.job_id, host, now, until)
+    try:
+        return Claim(claim_id, move_job(workshop, job, "claimed", host=host, claim_id=claim_id), until)
+    except BadInput:
+        return None  # another host was faster
+
+
+def renew_claim(workshop: Workshop, claim_id: str) -> tuple[Job, str]:
+    """Keep a claim for another lease; the job and the new end.
+
+    Raises:
+        BadInput: `claim.unknown`, also when the job went to another host.
+    """
+    job = workshop.claims.find_claimed_job(claim_id)
+    until = end_of_lease(workshop.clock.now())
+    if job.state not in FINAL_STATES:
+        workshop.claims.renew_claim(claim_id, until)
+    return job, until
+
+
+def give_back_lapsed_jobs(workshop: Workshop) -> None:
+    """Make jobs whose lease has ended claimable again."""
+    for job_id in workshop.claims.list_lapsed_jobs(workshop.clock.now()):
+        job = workshop.jobs.find_job(job_id)
+        if job.state == "claimed":
+            move_job(workshop, job, "approved")
+
+
+def end_of_lease(now: str) -> str:
+    """The moment a lease taken now ends."""
+    return (datetime.fromisoformat(now) + timedelta(seconds=LEASE_SECONDS)).isoformat(timespec="milliseconds")
+
+
+def _refuse(job: Job) -> None:
+    where = f" by {job.host}" if job.state == "claimed" and job.host else ""
+    raise BadInput("job.not_claimable", f"Job {job.job_id} is {job.state}{where}: it cannot be claimed.")

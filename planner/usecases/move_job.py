@@ -1,0 +1,39 @@
+"""One move of a job's state, told to whoever follows it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from planner.domain.record.job import Job, JobState, check_move
+from planner.usecases.workshop import Workshop
+
+
+def move_job(
+    workshop: Workshop,
+    job: Job,
+    state: JobState,
+    *,
+    host: str | None = None,
+    claim_id: str | None = None,
+    result: Mapping[str, Any] | None = None,
+    error: Mapping[str, Any] | None = None,
+) -> Job:
+    """Move a job and append the move to its events; the job as it is afterwards.
+
+    Raises:
+        BadInput: `job.illegal_move`, also when somebody else moved it since it was read.
+    """
+    now = workshop.clock.now()
+    while True:
+        check_move(job, state)
+        if workshop.jobs.move_job(
+            job.job_id, job.state, state, now, host=host, claim_id=claim_id, result=result, error=error
+        ):
+            break
+        job = workshop.jobs.find_job(job.job_id)
+    event: dict[str, Any] = {"event": "state", "state": state}
+    if host is not None:
+        event["host"] = host
+    if error is not None:
+        event["error"] = dict(error)
+    workshop.job_events.add_job_event(job.job_id, event, now)
+    return workshop.jobs.find_job(job.job_id)
