@@ -155,25 +155,17 @@ def _quality_line(benchmark: str, quality: Mapping[str, Any], method: str) -> st
     name = f"{benchmark}, change"
     if method == "none":
         return f"{name:<30}{'0':>9}{'0':>9}{'0':>9}   unquantized"
-    if quality["expected_delta"] is None:
+    delta = quality["expected_delta"]
+    if delta is None:
         return f"{name:<30}{'–':>9}{'–':>9}{'–':>9}   no measurements: insufficient"
-    loss, high = -100 * quality["loss"], -100 * quality["loss_high"]
-    best = 2 * loss - high if quality["low_delta"] is None else _best(quality, loss)
-    worst_name = f"{high:>8.1f}%{loss:>8.1f}%{best:>8.1f}%"
+    scale = abs(quality["loss"] / delta) if delta else 0.0
+    percents = (100 * scale * value for value in (quality["low_delta"], delta, quality["high_delta"]))
+    figures = "".join(f"{percent:>+8.1f}%" for percent in percents)
     sources = len(quality["sources"])
     return (
-        f"{name:<30}{worst_name}   {quality['basis']}: {quality['n_measurements']} results of {sources} "
+        f"{name:<30}{figures}   {quality['basis']}: {quality['n_measurements']} results of {sources} "
         f"source{'s' if sources != 1 else ''}"
     )
-
-
-def _best(quality: Mapping[str, Any], loss: float) -> float:
-    """The good end of the relative change in percent, from the deltas' own proportions."""
-    expected = quality["expected_delta"]
-    if not expected:
-        return loss
-    ends = (quality["low_delta"] / expected * loss, quality["high_delta"] / expected * loss)
-    return max(ends)
 
 
 def _job_line(chosen: Mapping[str, Any]) -> str:
