@@ -22,6 +22,7 @@ TOKENIZER_FILES = (
 SCALAR_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 STRING, ARRAY = 8, 9
 DEFAULT_ALIGNMENT = 32
+LONGEST_NAME = 65_535  # the format's own limit for keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ def count_content(artifact: Path) -> ContentBytes:
             else:
                 tokens = size if path.name in TOKENIZER_FILES else 0
                 head = size
-        except (struct.error, ValueError, KeyError, UnicodeDecodeError) as error:
+        except (struct.error, ValueError, KeyError, OverflowError) as error:
             raise ArtifactRejected(
                 "artifact.unreadable",
                 f"The header of {path.name} makes no sense ({error}); nothing was published.",
@@ -105,6 +106,8 @@ def read_gguf_sizes(path: Path) -> tuple[int, int]:
 
 def _read_string(file: IO[bytes]) -> str:
     (length,) = struct.unpack("<Q", file.read(8))
+    if length > LONGEST_NAME:
+        raise ValueError(f"a name of {length} bytes")
     content = file.read(length)
     if len(content) != length:
         raise ValueError("it is cut off")

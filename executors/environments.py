@@ -97,7 +97,7 @@ def open_environment(
         building = folder.with_name(f"{folder.name}.building-{os.getpid()}")
         try:
             seconds = _build(spec, interpreter, building, log=log, on_build=on_build, cancel=cancel)
-            _write_complete(building / COMPLETE, {"built_seconds": round(seconds, 1), "python": interpreter})
+            _write_complete(building / COMPLETE, {"built_seconds": seconds, "python": interpreter})
             shutil.rmtree(folder, ignore_errors=True)  # unfinished, or read_environment would have found it
             building.rename(folder)
         finally:
@@ -251,7 +251,7 @@ def _build(
             cancel=cancel,
         )
     on_build(spec.expected_packages, spec.expected_packages, 0.0)
-    return time.monotonic() - started
+    return round(time.monotonic() - started, 1)
 
 
 def _write_complete(path: Path, facts: dict[str, object]) -> None:

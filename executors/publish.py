@@ -111,7 +111,7 @@ def refuse_taken(destination: Path) -> None:
 def sweep_partials(artifacts: Path) -> list[str]:
     """Remove the partial folders whose makers are dead; their names."""
     swept = []
-    for partial in sorted(artifacts.glob(f"*{PARTIAL}*")):
+    for partial in sorted(path for path in artifacts.glob(f"*{PARTIAL}*") if path.is_dir()):
         lock = _lock_of(partial)
         if (descriptor := try_lock(lock)) is None:
             continue  # its maker lives

@@ -1,6 +1,6 @@
 """Run a command in its own process group, watch it, and leave none of the group behind.
 
-It is ended (TERM, three seconds, then KILL, the whole group) when it is cancelled, exceeds its time, or shows
+It is ended (TERM, two seconds, then KILL, the whole group) when it is cancelled, exceeds its time, or shows
 no sign of life for so long; what is left of its group after it ends is killed too. A grandchild that makes
 its own session escapes. Memory is read from /proc twice a second: not at all on macOS, and a short peak is
 missed.
@@ -21,7 +21,7 @@ from typing import IO
 
 from executors.errors import BackendFailed, JobCancelled
 
-GRACE_SECONDS = 3.0
+GRACE_SECONDS = 2.0
 POLL_SECONDS = 0.1
 MEMORY_EVERY_SECONDS = 0.5
 LONGEST_LINE = 4 * 1024**2
@@ -198,7 +198,7 @@ def _feed(stream: IO[bytes], content: bytes) -> None:
 
 def _read_lines(stream: IO[bytes], lines: "queue.Queue[bytes | None]") -> None:
     """Whole lines; what is longer than any event is handed on in pieces, which no reader takes for one."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError), stream:
         while line := stream.readline(LONGEST_LINE):
             lines.put(line)
     lines.put(None)
