@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from planner import __version__
-from planner.domain.choose.decide import PlanInputs, decide
+from planner.domain.choose.decide import decide
+from planner.domain.choose.predictor import PlanInputs
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request

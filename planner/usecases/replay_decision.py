@@ -3,7 +3,8 @@
 from typing import Any
 
 from planner import __version__
-from planner.domain.choose.decide import PlanInputs, decide
+from planner.domain.choose.decide import decide
+from planner.domain.choose.predictor import PlanInputs
 from planner.domain.record.decision import canonical_json, list_differences, seal_decision
 from planner.domain.record.inputs import read_model_document, read_request_document, read_target_document
 from planner.ports import DecisionStore, Knowledge, KnowledgeVersion

@@ -1,0 +1,200 @@
+"""Judge and predict candidates of one model on one target, sharing what candidates have in common."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from planner.domain.choose.candidates import Candidate, Tables
+from planner.domain.choose.legality import judge_candidate
+from planner.domain.choose.objective import Scored
+from planner.domain.facts.evidence import EvidenceBase
+from planner.domain.facts.gguf import container_bytes
+from planner.domain.facts.hardware import Device, Target
+from planner.domain.facts.kernels import Placement
+from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.request import Request, Workload
+from planner.domain.facts.scheme import Scheme
+from planner.domain.facts.storage import StoredBytes, bits_per_weight, stored_bytes
+from planner.domain.facts.tensors import Tensor, count_parameters, padded_layout
+from planner.domain.predict.job_cost import NOTHING_TO_MAKE, JobCost, predict_job_cost
+from planner.domain.predict.memory import MemoryEstimate, kv_bytes_per_token, predict_memory
+from planner.domain.predict.quality import QualityAsk, QualityPrediction, predict_quality
+from planner.domain.predict.speed import predict_speed
+
+HELD_OUT_TEXT = "held-out text"
+"""Row of `data/benchmarks.csv` for the perplexity that every job measures here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanInputs:
+    """Everything a decision may depend on."""
+
+    request: Request
+    model: ModelFacts
+    model_id: str
+    """The id with the suffix that was typed."""
+    notes: tuple[str, ...]
+    """What was assumed on the way here, one sentence each."""
+    target: Target
+    tables: Tables
+    evidence: EvidenceBase
+    versions: dict[str, str]
+    """Hashes and versions of the inputs, as the record lists them."""
+
+
+class Predictor:
+    """Predicts candidates of one model on one target, sharing what candidates have in common."""
+
+    def __init__(self, inputs: PlanInputs, layout: tuple[Tensor, ...], workload: Workload) -> None:
+        self.inputs = inputs
+        self.layout = layout
+        self.workload = workload
+        self.params = count_parameters(layout)
+        self._stored: dict[tuple[str, str, int | None, int], StoredBytes] = {}
+        self._memory: dict[tuple[str, str, int | None, int, str, Placement], MemoryEstimate] = {}
+        self._quality: dict[tuple[str, str, int | None, str], QualityPrediction] = {}
+
+    def score(self, candidate: Candidate) -> Scored:
+        """Judge and predict one candidate."""
+        inputs = self.inputs
+        memory = self.memory_of(candidate)
+        stored = self.stored_of(candidate)
+        verdict = judge_candidate(
+            candidate,
+            request=inputs.request,
+            model=inputs.model,
+            target=inputs.target,
+            tables=inputs.tables,
+            memory=memory,
+        )
+        bytes_read = stored.total - (0 if inputs.model.tie_embeddings else stored.embedding)
+        kv_token = kv_bytes_per_token(inputs.model, candidate.kv_dtype)
+        sequences = -(-self.workload.concurrency // candidate.placement.dp)
+        speed = predict_speed(
+            engine=candidate.engine,
+            placement=candidate.placement,
+            device=_slowest(inputs.target.devices),
+            workload=self.workload,
+            weights_bytes_read=bytes_read,
+            kv_bytes_per_token=kv_token,
+            params=self.params,
+            weight_bits=candidate.native_bits,
+            evidence=inputs.evidence,
+        )
+        artifact = self.artifact_bytes(candidate, stored)
+        return Scored(
+            candidate=candidate,
+            verdict=verdict,
+            memory=memory,
+            quality=self.quality_of(candidate, self.workload.task),
+            also_quality=(self.quality_of(candidate, HELD_OUT_TEXT),),
+            speed=speed,
+            bytes_per_step=(bytes_read + sequences * self.workload.context_tokens * kv_token)
+            / (candidate.placement.tp * candidate.placement.dp),
+            artifact_bytes=artifact,
+            bits_per_weight=bits_per_weight(stored, self.params),
+            job=self.job_of(candidate, artifact),
+        )
+
+    def stored_of(self, candidate: Candidate) -> StoredBytes:
+        """Tensor data of the candidate's checkpoint."""
+        scheme = candidate.scheme
+        key = (scheme.name, scheme.format, candidate.group_size, candidate.intermediate_size)
+        if key not in self._stored:
+            model, layout = self._padded(candidate)
+            self._stored[key] = stored_bytes(
+                model, layout, scheme, candidate.group_size, self.inputs.tables.gguf
+            )
+        return self._stored[key]
+
+    def memory_of(self, candidate: Candidate) -> MemoryEstimate:
+        """Memory of the worst device."""
+        scheme = candidate.scheme
+        key = (
+            scheme.name,
+            scheme.format,
+            candidate.group_size,
+            candidate.intermediate_size,
+            candidate.engine,
+            candidate.placement,
+        )
+        if key not in self._memory:
+            model, layout = self._padded(candidate)
+            self._memory[key] = predict_memory(
+                model,
+                layout,
+                scheme,
+                candidate.group_size,
+                engine=candidate.engine,
+                placement=candidate.placement,
+                devices=self.inputs.target.devices,
+                workload=self.workload,
+                kv_dtype=candidate.kv_dtype,
+                gguf=self.inputs.tables.gguf,
+                constants=self.inputs.tables.memory,
+            )
+        return self._memory[key]
+
+    def quality_of(self, candidate: Candidate, task: str) -> QualityPrediction:
+        """Change on the benchmark that stands for a task."""
+        key = (candidate.scheme.name, candidate.method, candidate.group_size, task)
+        if key not in self._quality:
+            benchmark, *related = self.inputs.tables.benchmarks[task]
+            self._quality[key] = predict_quality(
+                QualityAsk(
+                    model_id=self.inputs.model.model_id,
+                    family=self.inputs.model.family,
+                    params=self.params,
+                    scheme=candidate.scheme.name,
+                    method=candidate.method,
+                    group_size=candidate.group_size,
+                    bits=candidate.native_bits,
+                    benchmark=benchmark,
+                    related=tuple(related),
+                ),
+                self.inputs.evidence,
+            )
+        return self._quality[key]
+
+    def artifact_bytes(self, candidate: Candidate, stored: StoredBytes) -> int:
+        """Bytes on disk: tensor data, container, tokenizer files."""
+        model = self.inputs.model
+        if candidate.scheme.is_gguf_mix:
+            return stored.total + container_bytes(self.layout, model.metadata_bytes or 0)
+        return (
+            stored.total
+            + safetensors_header_bytes(self.layout, candidate.scheme)
+            + (model.tokenizer_bytes or 0)
+        )
+
+    def job_of(self, candidate: Candidate, artifact_bytes: int) -> JobCost:
+        """Cost of making it; nothing for 16 bits as released, a download for what exists."""
+        if candidate.backend is None:
+            return replace(NOTHING_TO_MAKE, disk_bytes=0 if self.inputs.model.path else artifact_bytes)
+        device = self.inputs.target.devices[0]
+        return predict_job_cost(
+            self.inputs.model,
+            backend=candidate.backend,
+            method=candidate.method,
+            calibrated=candidate.calibrated,
+            kind=device.kind,
+            device_name=device.name,
+            artifact_bytes=artifact_bytes,
+            constants=self.inputs.tables.jobs,
+            evidence=self.inputs.evidence,
+        )
+
+    def _padded(self, candidate: Candidate) -> tuple[ModelFacts, tuple[Tensor, ...]]:
+        model = self.inputs.model
+        if candidate.intermediate_size == model.intermediate_size:
+            return model, self.layout
+        return padded_layout(model, candidate.intermediate_size)
+
+
+def safetensors_header_bytes(layout: Sequence[Tensor], scheme: Scheme) -> int:
+    """Bytes of the JSON header: about 110 for each stored tensor, several for a quantized matrix."""
+    stored_each = {"none": 1, "channel": 2, "group": 3, "block": 2}[scheme.scales]
+    return sum(110 * tensor.count * (1 if tensor.is_vector else stored_each) for tensor in layout)
+
+
+def _slowest(devices: Sequence[Device]) -> Device:
+    return min(devices, key=lambda device: device.bandwidth_bytes_per_s or 0)
