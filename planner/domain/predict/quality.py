@@ -95,7 +95,7 @@ def predict_quality(ask: QualityAsk, evidence: EvidenceBase) -> QualityPredictio
     low, high = _interval(pool.changes, likely)
     # Deltas are in the benchmark's unit: a pool median stands in where the baseline is unknown.
     same_benchmark = [row for row in pool.rows if row.benchmark == ask.benchmark] or list(pool.rows)
-    scale = baseline if baseline is not None else median(row.baseline for row in same_benchmark)
+    scale = baseline if baseline is not None else median(_in_percent(row) for row in same_benchmark)
     sign = 1 if pool.rows[0].higher_is_better else -1
     delta = sign * likely * scale
     deltas = sorted((sign * low * scale, sign * high * scale))
@@ -230,8 +230,13 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def _known_baseline(model_id: str, rows: Sequence[QualityRow]) -> float | None:
-    known = [row.baseline for row in rows if row.model_id == model_id]
+    known = [_in_percent(row) for row in rows if row.model_id == model_id]
     return median(known) if known else None
+
+
+def _in_percent(row: QualityRow) -> float:
+    """The row's baseline; an accuracy that its source prints as a share, as the percentage others print."""
+    return 100 * row.baseline if row.higher_is_better and row.baseline <= 1 else row.baseline
 
 
 def _sources(pool: Sequence[QualityRow]) -> tuple[str, ...]:
