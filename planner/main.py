@@ -1,6 +1,7 @@
 """Where parts meet: settings, adapters, use cases, doors. Nothing is opened before a command needs it."""
 
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import ClassVar
 
@@ -8,7 +9,8 @@ import click
 
 from planner import __version__
 from planner.cli.door import Session
-from planner.domain.errors import BitwrightError
+from planner.domain.errors import BitwrightError, MachineRefused
+from planner.live_server import LiveServer, find_live_server
 from planner.settings import Settings, read_settings
 from planner.usecases.workshop import Workshop
 
@@ -57,6 +59,30 @@ def open_workshop(settings: Settings) -> Workshop:
     )
 
 
+def serve_home(
+    settings: Settings, *, port: int, parent_pid: int | None, on_ready: Callable[[LiveServer], None]
+) -> None:
+    """Own the home's database and serve it until told to end.
+
+    Raises:
+        MachineRefused: `service.running` when another service owns the home, or what `open_workshop` refuses.
+    """
+    from planner.api.service import run_service
+
+    server = find_live_server(settings.home)
+    if server is not None:
+        raise MachineRefused(
+            "service.running",
+            f"A service already owns {settings.home}: process {server.pid} at {server.url}. Use it, stop it, or "
+            "give this one its own BITWRIGHT_HOME.",
+        )
+    workshop = open_workshop(settings)
+    try:
+        run_service(workshop, settings.home, port=port, parent_pid=parent_pid, on_ready=on_ready)
+    finally:
+        workshop.close()
+
+
 class Bitwright(click.Group):
     """The command line: own commands by module, `executor` and `bot` through entry points."""
 
@@ -65,6 +91,10 @@ class Bitwright(click.Group):
         "decisions": "planner.cli.decisions",
         "replay": "planner.cli.decisions",
         "audit": "planner.cli.audit",
+        "serve": "planner.cli.serve",
+        "jobs": "planner.cli.jobs",
+        "quantize": "planner.cli.quantize",
+        "demo": "planner.cli.demo",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -93,7 +123,7 @@ class Bitwright(click.Group):
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Plan, run and record the quantization of language models."""
-    context.obj = Session(read_settings(), open_workshop)
+    context.obj = Session(read_settings(), open_workshop, serve_home)
 
 
 def main() -> None:

@@ -5,8 +5,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from planner.live_server import LiveServer, find_live_server
 from planner.settings import Settings
 from planner.usecases.workshop import Workshop
+
+
+class Serve(Protocol):
+    """Runs the service of a home until it is told to end."""
+
+    def __call__(
+        self,
+        settings: Settings,
+        *,
+        port: int,
+        parent_pid: int | None,
+        on_ready: Callable[[LiveServer], None],
+    ) -> None:
+        """Serve; `on_ready` is told the address."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +31,40 @@ class Session:
 
     settings: Settings
     open_workshop: Callable[[Settings], Workshop]
+    serve: Serve
 
 
-class Door(Protocol):
+class JobDoor(Protocol):
+    """What commands ask about jobs."""
+
+    def submit_job(
+        self, decision_id: str, choice: Mapping[str, Any], calibration_file: str | None
+    ) -> dict[str, Any]:
+        """A job that waits for approval."""
+        ...
+
+    def list_jobs(self, row_limit: int) -> list[dict[str, Any]]:
+        """Newest first."""
+        ...
+
+    def find_job(self, job_id: str) -> dict[str, Any]:
+        """One job."""
+        ...
+
+    def approve_job(self, job_id: str) -> dict[str, Any]:
+        """Let executors have it."""
+        ...
+
+    def cancel_job(self, job_id: str) -> dict[str, Any]:
+        """Stop it."""
+        ...
+
+    def follow_job(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """Its events until it is over."""
+        ...
+
+
+class Door(JobDoor, Protocol):
     """What commands ask for, as JSON objects in the contract's names."""
 
     def plan(self, ask: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,16 +127,61 @@ class LocalDoor:
         columns, rows = self._workshop.audit(sql)
         return {"columns": columns, "rows": [list(row) for row in rows]}
 
+    def submit_job(
+        self, decision_id: str, choice: Mapping[str, Any], calibration_file: str | None
+    ) -> dict[str, Any]:
+        from planner.usecases.submit_job import submit_job
+
+        job = submit_job(self._workshop, decision_id, choice=choice, calibration_file=calibration_file)
+        return job.as_json()
+
+    def list_jobs(self, row_limit: int) -> list[dict[str, Any]]:
+        return [job.as_json() for job in self._workshop.jobs.list_jobs(None, row_limit)]
+
+    def find_job(self, job_id: str) -> dict[str, Any]:
+        return self._workshop.jobs.find_job(job_id).as_json()
+
+    def approve_job(self, job_id: str) -> dict[str, Any]:
+        from planner.usecases.approve_job import approve_job
+
+        return approve_job(self._workshop, job_id).as_json()
+
+    def cancel_job(self, job_id: str) -> dict[str, Any]:
+        from planner.usecases.cancel_job import cancel_job
+
+        return cancel_job(self._workshop, job_id).as_json()
+
+    def follow_job(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """What there is: while this process holds the database, no executor can add to it."""
+        self._workshop.jobs.find_job(job_id)
+        for row in self._workshop.job_events.list_job_events(job_id, 0):
+            yield row["event"]
+
 
 @contextmanager
 def open_door(session: Session) -> Iterator[Door]:
-    """The door of this home.
+    """The service that owns this home where one lives, else the database itself.
 
     Raises:
         MachineRefused: the home cannot be written or its database is held by another process.
     """
+    server = find_live_server(session.settings.home)
+    if server is not None:
+        with open_server_door(server) as door:
+            yield door
+        return
     workshop = session.open_workshop(session.settings)
     try:
         yield LocalDoor(workshop)
     finally:
         workshop.close()
+
+
+@contextmanager
+def open_server_door(server: LiveServer) -> Iterator[Door]:
+    """The door of a live service."""
+    from planner.cli.server_door import ServerDoor
+    from planner.contract.client import Client
+
+    with Client(server.url, server.token) as client:
+        yield ServerDoor(client)

@@ -1,0 +1,1 @@
+"""The wire: what clients send, what they get, and a typed client. It imports nothing else of the planner."""

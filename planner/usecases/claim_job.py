@@ -7,6 +7,7 @@ names a job.
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 from planner.domain.errors import BadInput
 from planner.domain.record.job import FINAL_STATES, Job
@@ -36,10 +37,10 @@ def claim_job(workshop: Workshop, host: str, job_id: str | None = None) -> Claim
     if wanted is None:
         return None
     job = workshop.jobs.find_job(wanted)
-    if job.state == "submitted":
-        return None
+    if job.state not in {"submitted", "approved"} and job_id:
+        _refuse(job)
     if job.state != "approved":
-        return _refuse(job) if job_id else None
+        return None
     claim_id, now = f"c-{secrets.token_hex(8)}", workshop.clock.now()
     until = end_of_lease(now)
     # The lease first: a claimed job without one would count as lapsed.
@@ -76,6 +77,6 @@ def end_of_lease(now: str) -> str:
     return (datetime.fromisoformat(now) + timedelta(seconds=LEASE_SECONDS)).isoformat(timespec="milliseconds")
 
 
-def _refuse(job: Job) -> None:
+def _refuse(job: Job) -> NoReturn:
     where = f" by {job.host}" if job.state == "claimed" and job.host else ""
     raise BadInput("job.not_claimable", f"Job {job.job_id} is {job.state}{where}: it cannot be claimed.")

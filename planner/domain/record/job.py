@@ -37,6 +37,20 @@ class Job:
     result: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """The job as everyone sees it; its claim stays between the service and the host that holds it."""
+        return {
+            "job_id": self.job_id,
+            "decision_id": self.decision_id,
+            "state": self.state,
+            "specification": dict(self.specification),
+            "host": self.host,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+            "result": None if self.result is None else dict(self.result),
+            "error": None if self.error is None else dict(self.error),
+        }
+
 
 def check_move(job: Job, state: JobState) -> None:
     """Refuse a move that the table does not have.

@@ -1,0 +1,21 @@
+"""Audit questions: one SELECT over the record."""
+
+from litestar import Controller, post
+
+from planner.api.parts import InWorkshop
+from planner.contract.answers import AuditAnswer
+from planner.contract.requests import AuditQuestion
+
+
+class AuditController(Controller):
+    """`/v1/audit`."""
+
+    path = "/v1/audit"
+    tags = ("audit",)
+    opt = {"scope": "audit"}  # noqa: RUF012 - Litestar's way to say it
+
+    @post("/query", operation_id="Audit", status_code=200, sync_to_thread=True)
+    def query(self, data: AuditQuestion, workshop: InWorkshop) -> AuditAnswer:
+        """Columns and rows."""
+        columns, rows = workshop.audit(data.sql)
+        return AuditAnswer(columns=columns, rows=[list(row) for row in rows])

@@ -1,0 +1,26 @@
+"""What handlers are given: the workshop, the word that the service is ending, and an act out of a path."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from litestar.params import Dependency
+
+from planner.domain.errors import BadInput
+from planner.usecases.workshop import Workshop
+
+InWorkshop = Annotated[Workshop, Dependency(skip_validation=True)]
+IsStopping = Annotated[Callable[[], bool], Dependency(skip_validation=True)]
+"""True once the service was asked to end: streams and long polls let go."""
+
+
+def split_act(act: str, acts: dict[str, Any]) -> tuple[str, Any]:
+    """`d-1:replay` as the id and what `acts` has for `replay`: Litestar matches whole path segments only.
+
+    Raises:
+        BadInput: `route.unknown_act`.
+    """
+    name, _, verb = act.rpartition(":")
+    if not name or verb not in acts:
+        known = ", ".join(f"ID:{known}" for known in acts)
+        raise BadInput("route.unknown_act", f"This route is POST …/{known}.", choices=list(acts))
+    return name, acts[verb]

@@ -1,0 +1,41 @@
+"""Plans: one recorded, or many answered in order."""
+
+from typing import Any
+
+from litestar import Controller, post
+
+from planner.api.parts import InWorkshop
+from planner.contract.answers import PlanAnswers
+from planner.contract.requests import PlanAsk, PlanBatch
+from planner.domain.errors import BitwrightError
+from planner.usecases.plan_model import plan_model, plan_without_record
+from planner.usecases.read_ask import read_ask
+from planner.usecases.workshop import Workshop
+
+
+class PlanController(Controller):
+    """`/v1/plans`."""
+
+    tags = ("plans",)
+    opt = {"scope": "plan"}  # noqa: RUF012 - Litestar's way to say it
+
+    @post("/v1/plans", operation_id="Plan", status_code=200, sync_to_thread=True)
+    def plan(self, data: PlanAsk, workshop: InWorkshop) -> dict[str, Any]:
+        """Plan and record; `chosen` is null when nothing fits."""
+        return plan_model(workshop, read_ask(data.model_dump(exclude_none=True))).as_json()
+
+    @post("/v1/plans:batch", operation_id="PlanBatch", status_code=200, sync_to_thread=True)
+    def plan_batch(self, data: PlanBatch, workshop: InWorkshop) -> PlanAnswers:
+        """Plan many; a bad one is answered by an `error` object in its place."""
+        return PlanAnswers(answers=[_answer(workshop, fields, data.record) for fields in data.plans])
+
+
+def _answer(workshop: Workshop, fields: dict[str, Any], record: bool) -> dict[str, Any]:
+    try:
+        request = read_ask(fields)
+        return plan_model(workshop, request).as_json() if record else plan_without_record(workshop, request)
+    except BitwrightError as error:
+        described: dict[str, Any] = {"code": error.code, "message": error.message}
+        described |= {"choices": list(error.choices)} if error.choices else {}
+        described |= {"suggestions": list(error.suggestions)} if error.suggestions else {}
+        return {"error": described}

@@ -1,0 +1,102 @@
+"""The door when a service owns this home: every question goes over the contract, every refusal comes back as ours."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from planner.contract.client import Client
+from planner.contract.errors import ContractError
+from planner.contract.requests import JobSubmission
+from planner.domain.errors import (
+    Ambiguous,
+    BadInput,
+    BitwrightError,
+    JobFailed,
+    MachineRefused,
+    Unreachable,
+)
+
+KINDS: Mapping[int, type[BitwrightError]] = {
+    kind.exit_status: kind for kind in (MachineRefused, BadInput, Ambiguous, Unreachable, JobFailed)
+}
+"""The kind of error for an exit status."""
+
+
+class ServerDoor:
+    """Commands against a live service."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def plan(self, ask: Mapping[str, Any]) -> dict[str, Any]:
+        with translated():
+            return self._client.plan(ask)
+
+    def plan_unrecorded(self, ask: Mapping[str, Any]) -> dict[str, Any]:
+        with translated():
+            (answer,) = self._client.plan_batch([ask])
+        if "error" in answer:
+            error = answer["error"]
+            raise BadInput(
+                error["code"],
+                error["message"],
+                choices=error.get("choices", ()),
+                suggestions=error.get("suggestions", ()),
+            )
+        return answer
+
+    def list_decisions(self, row_limit: int) -> list[dict[str, Any]]:
+        with translated():
+            return self._client.list_decisions(row_limit)
+
+    def show_decision(self, decision_id: str) -> dict[str, Any]:
+        with translated():
+            return self._client.show_decision(decision_id)
+
+    def replay_decision(self, decision_id: str) -> dict[str, Any]:
+        with translated():
+            return self._client.replay_decision(decision_id)
+
+    def audit(self, sql: str) -> dict[str, Any]:
+        with translated():
+            return self._client.audit(sql).model_dump()
+
+    def submit_job(
+        self, decision_id: str, choice: Mapping[str, Any], calibration_file: str | None
+    ) -> dict[str, Any]:
+        submission = JobSubmission.model_validate(
+            {"decision_id": decision_id, "choice": dict(choice), "calibration_file": calibration_file}
+        )
+        with translated():
+            return self._client.submit_job(submission).model_dump()
+
+    def list_jobs(self, row_limit: int) -> list[dict[str, Any]]:
+        with translated():
+            return [job.model_dump() for job in self._client.list_jobs(row_limit=row_limit)]
+
+    def find_job(self, job_id: str) -> dict[str, Any]:
+        with translated():
+            return self._client.find_job(job_id).model_dump()
+
+    def approve_job(self, job_id: str) -> dict[str, Any]:
+        with translated():
+            return self._client.approve_job(job_id).model_dump()
+
+    def cancel_job(self, job_id: str) -> dict[str, Any]:
+        with translated():
+            return self._client.cancel_job(job_id).model_dump()
+
+    def follow_job(self, job_id: str) -> Iterator[dict[str, Any]]:
+        with translated():
+            for event in self._client.follow_job(job_id):
+                yield event.event
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Refusals of the contract as this process's own errors: same code, same sentence, same exit status."""
+    try:
+        yield
+    except ContractError as error:
+        kind = KINDS.get(error.exit_status, MachineRefused)
+        raise kind(error.code, error.message, choices=error.choices, suggestions=error.suggestions) from error

@@ -1,0 +1,103 @@
+"""What the service answers. Unknown fields are let pass, so that an older client reads a newer service."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+JobState = Literal["submitted", "approved", "claimed", "completed", "failed", "cancelled"]
+FINAL_STATES: frozenset[JobState] = frozenset({"completed", "failed", "cancelled"})
+
+
+class Answer(BaseModel):
+    """A response body."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class JobRecord(Answer):
+    """A job as the record has it."""
+
+    job_id: str
+    decision_id: str
+    state: JobState
+    specification: dict[str, Any]
+    host: str | None = None
+    created_at: str
+    updated_at: str
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has come to its end, good or bad."""
+        return self.state in FINAL_STATES
+
+
+class JobList(Answer):
+    """Jobs, newest first."""
+
+    jobs: list[JobRecord]
+
+
+class DecisionSummary(Answer):
+    """A decision in a list."""
+
+    decision_id: str
+    created_at: str
+    request: str
+    model: str
+    target: str
+    scheme: str | None = None
+    method: str | None = None
+    engine: str | None = None
+
+
+class DecisionList(Answer):
+    """Decisions, newest first."""
+
+    decisions: list[DecisionSummary]
+
+
+class PlanAnswers(Answer):
+    """Decisions or `{"error": …}` objects, in the order asked."""
+
+    answers: list[dict[str, Any]]
+
+
+class Claim(Answer):
+    """Work handed to an executor; null where there was none."""
+
+    claim_id: str | None = None
+    leased_until: str | None = None
+    job: JobRecord | None = None
+
+
+class ClaimState(Answer):
+    """What became of a claimed job; anything but `claimed` tells the executor to stop."""
+
+    job_id: str
+    state: JobState
+    leased_until: str | None = None
+
+
+class JobEvent(Answer):
+    """One event of a job: its place in the order, and what happened."""
+
+    sequence: int
+    recorded_at: str
+    event: dict[str, Any]
+
+
+class AuditAnswer(Answer):
+    """Columns and rows of one SELECT."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+class Health(Answer):
+    """Whether the service lives, and who it is."""
+
+    status: Literal["live", "ready"]
+    version: str
+    pid: int

@@ -1,0 +1,63 @@
+"""Refusals as they travel: RFC 9457 problem documents with a stable `code`, and what a client raises.
+
+ContractError         code, one sentence, choices, suggestions, status, exit status
+└── ServiceGone       nothing answered, or 503 to the last
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+MEDIA_TYPE = "application/problem+json"
+UNREACHABLE_EXIT_STATUS = 5
+
+
+class ContractError(Exception):
+    """The service refused: the same code and sentence as everywhere else."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        choices: Sequence[str] = (),
+        suggestions: Sequence[str] = (),
+        status: int = 500,
+        exit_status: int = 1,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.choices = tuple(choices)
+        self.suggestions = tuple(suggestions)
+        self.status = status
+        self.exit_status = exit_status
+
+
+class ServiceGone(ContractError):
+    """Nothing answered at the address."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(
+            "service.unreachable",
+            f"The service at {url} does not answer ({why}). Is it running? Start it with: bitwright serve",
+            status=503,
+            exit_status=UNREACHABLE_EXIT_STATUS,
+        )
+
+
+def read_problem(status: int, document: Any) -> ContractError:
+    """The error that a response body describes; a body that is no problem document is named as such."""
+    if not isinstance(document, dict) or not isinstance(document.get("code"), str):
+        return ContractError(
+            "service.odd_answer",
+            f"The service answered {status} without saying why. Is the address Bitwright's?",
+            status=status,
+        )
+    return ContractError(
+        document["code"],
+        str(document.get("detail") or document["code"]),
+        choices=[str(item) for item in document.get("choices") or ()],
+        suggestions=[str(item) for item in document.get("suggestions") or ()],
+        status=status,
+        exit_status=int(document.get("exit_status") or 1),
+    )

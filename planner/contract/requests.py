@@ -1,0 +1,101 @@
+"""What clients send. Unknown fields are refused, so that a misspelt option is never silently ignored."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LONGEST_WAIT_SECONDS = 30.0
+MOST_EVENTS = 500
+
+
+class Sent(BaseModel):
+    """A request body."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlanAsk(BaseModel):
+    """A sentence, or `model` and `on`; the other fields override what the sentence says.
+
+    Fields beyond these, and words that mean nothing, are refused by the service in the planner's own words.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    ask: str | None = None
+    model: str | None = None
+    on: str | None = None
+    context: int | str | None = None
+    concurrency: int | None = None
+    objective: str | None = None
+    engine: str | None = None
+    task: str | None = None
+    kv_dtype: str | None = None
+    scheme: str | None = None
+    method: str | None = None
+    group_size: int | None = None
+    must_quantize: bool | None = None
+    """Leave 16 bits and published checkpoints out: something is to be made."""
+
+
+class PlanBatch(Sent):
+    """Many plans, answered in order; none is recorded unless asked."""
+
+    plans: list[dict[str, Any]]
+    record: bool = False
+
+
+class CandidateChoice(Sent):
+    """Which candidate of a decision to make; what is left out matches any, the best-ranked match is taken."""
+
+    scheme: str | None = None
+    method: str | None = None
+    format: str | None = None
+    engine: str | None = None
+    group_size: int | None = None
+    tp: int | None = None
+    pp: int | None = None
+
+
+class JobSubmission(Sent):
+    """Make a decision's chosen candidate, or the one that `choice` names."""
+
+    decision_id: str
+    choice: CandidateChoice = CandidateChoice()
+    calibration_file: str | None = None
+    """A text or JSONL file on the host that runs the job; its built-in text without one."""
+
+
+class ClaimAsk(Sent):
+    """An executor asks for work."""
+
+    job_id: str | None = None
+    """Only this job; any approved one without it."""
+    wait_seconds: Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS)] = 0.0
+
+
+class ReportedEvents(Sent):
+    """Progress of a claimed job, oldest first."""
+
+    events: Annotated[list[dict[str, Any]], Field(max_length=MOST_EVENTS)]
+
+
+class JobReport(Sent):
+    """A finished job: where the artifact lies on the host, its manifest and what was measured."""
+
+    artifact_dir: str
+    manifest: dict[str, Any]
+    measurement: dict[str, Any]
+
+
+class JobFailure(Sent):
+    """Why a job ended without an artifact."""
+
+    code: str
+    message: str
+
+
+class AuditQuestion(Sent):
+    """One SELECT statement."""
+
+    sql: str
