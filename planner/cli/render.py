@@ -35,7 +35,7 @@ def print_plan(decision: Mapping[str, Any]) -> None:
     if chosen is None:
         lines += _nothing_fits(decision)
     else:
-        lines += ["", *_choice(decision, chosen), "", *_memory(console, chosen), *_predictions(chosen)]
+        lines += [Text(""), *_choice(decision, chosen), Text(""), *_memory(console, chosen), *_predictions(chosen)]
     lines += _alternatives(decision)
     lines += _rejections(decision)
     lines += _labelled("mind", [Text(text, style="yellow") for text in decision["warnings"]])
@@ -199,7 +199,7 @@ def _alternatives(decision: Mapping[str, Any]) -> list[Text]:
     more = len(decision["alternatives"]) - len(shown)
     if more > 0 and shown:
         shown.append(f"… {more} more in --json")
-    return ["", *_labelled("also", shown)] if shown else []  # type: ignore[list-item]
+    return [Text(""), *_labelled("also", shown)] if shown else []
 
 
 def _kind(candidate: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -105,7 +105,8 @@ def _assumptions(device: Device, count: int, is_memory_advertised: bool) -> list
     said = [f"{device.label}: as its table row says, nothing else running on it"]
     if is_memory_advertised:
         said.append(
-            f"{device.label}: the advertised {device.total_bytes / GIB:.0f} GiB, no driver's figure is known"
+            f"{device.label}: {device.total_bytes / GIB:.1f} GiB derived from what is advertised, "
+            "no driver's figure is known"
         )
     if count > 1 and device.nvlink_bytes_per_s:
         said.append(f"{device.label}: no NVLink bridge assumed")

@@ -5,11 +5,11 @@ from typing import cast
 
 from planner.domain.choose.candidates import Engine, Tables
 from planner.domain.facts.gguf import GgmlType, MixRule, make_tables
-from planner.domain.facts.hardware import DeviceKind
+from planner.domain.facts.hardware import DeviceKind, Target, make_device
 from planner.domain.facts.kernels import PREDICATES, EngineRule, RuleRole, make_rulebook
 from planner.domain.facts.scheme import Prebuilt, Recipe, ScaleLayout, Scheme
 from planner.domain.predict.memory import Constant
-from planner.sources.tables import Row, split, to_int
+from planner.sources.tables import Row, make_accelerator, split, to_int
 
 RULE_TABLES = (
     "schemes",
@@ -22,6 +22,8 @@ RULE_TABLES = (
     "engine_memory",
     "job_costs",
     "benchmarks",
+    "reference_targets",
+    "accelerators",
 )
 """File stems under `data/` that `make_planning_tables` needs."""
 
@@ -45,6 +47,7 @@ def make_planning_tables(rows: Mapping[str, Sequence[Row]]) -> Tables:
             for row in rows["job_costs"]
         },
         benchmarks=make_benchmarks(rows["benchmarks"]),
+        reference_targets=make_reference_targets(rows["reference_targets"], rows["accelerators"]),
     )
 
 
@@ -151,6 +154,15 @@ def make_ggml_type(row: Row) -> GgmlType:
 def make_mix_rule(row: Row) -> MixRule:
     """One row of `gguf_mix.csv`."""
     return MixRule(ftype=row["ftype"], role=row["role"], when=tuple(row["when"].split()), type=row["type"])
+
+
+def make_reference_targets(rows: Sequence[Row], accelerators: Sequence[Row]) -> list[Target]:
+    """Targets by accelerator name and count."""
+    by_name = {row["name"]: row for row in accelerators}
+    return [
+        Target(devices=(make_device(make_accelerator(by_name[row["device"]])),) * int(row["count"]))
+        for row in rows
+    ]
 
 
 def make_benchmarks(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:

@@ -45,7 +45,7 @@ class EvidenceStore:
             ratios = cursor.execute(self._queries["list_job_ratios"], {"highest_id": highest_id}).fetchall()
         by_benchmark: dict[str, list[QualityRow]] = {name: [] for name in benchmarks}
         for row in quality:
-            by_benchmark[row[8]].append(QualityRow(*row))
+            by_benchmark[row[7]].append(QualityRow(*row))
         return EvidenceBase(
             version=f"{load.data_sha256}+{highest_id}",
             quality=by_benchmark,

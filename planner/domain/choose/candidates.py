@@ -45,6 +45,8 @@ class Tables:
     jobs: JobConstants
     benchmarks: Mapping[str, tuple[str, ...]]
     """By task: the benchmark that quality is judged on, then its relatives."""
+    reference_targets: Sequence[Target]
+    """Targets that are tried, smallest first, to say what would do when nothing fits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

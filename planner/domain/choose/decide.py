@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from planner.domain.choose.candidates import enumerate_candidates
@@ -18,14 +17,11 @@ from planner.domain.choose.explain import (
 )
 from planner.domain.choose.objective import Ranking, Scored, rank
 from planner.domain.choose.predictor import PlanInputs, Predictor
+from planner.domain.choose.would_fit import list_ways_to_fit
 from planner.domain.errors import BadInput
-from planner.domain.facts.hardware import Target
 from planner.domain.facts.model import ModelFacts
-from planner.domain.facts.request import Request, Workload, make_workload
+from planner.domain.facts.request import Workload, make_workload
 from planner.domain.facts.tensors import tensor_layout
-
-WIDER_TARGETS = (2, 4, 8)
-"""Multiples of the target's devices that are tried when nothing fits."""
 
 
 def decide(inputs: PlanInputs) -> dict[str, Any]:
@@ -57,7 +53,7 @@ def decide(inputs: PlanInputs) -> dict[str, Any]:
         "inputs": inputs.versions,
     }
     if chosen is None:
-        body["would_fit"] = _would_fit(inputs)
+        body["would_fit"] = list_ways_to_fit(inputs)
     return body
 
 
@@ -82,47 +78,3 @@ def _rejected(scored: Sequence[Scored], ranking: Ranking) -> list[dict[str, Any]
         for finding in item.verdict.findings
     ]
     return rejected + [describe_finding(item, finding) for item, finding in ranking.passed_over]
-
-
-def _would_fit(inputs: PlanInputs) -> list[dict[str, Any]]:
-    """Changes under which something legal would fit, tried one at a time, fewest devices first."""
-    found = []
-    shorter = inputs.request.context_tokens or min(8192, inputs.model.max_position)
-    changes: list[tuple[str, Request, Target]] = []
-    if shorter > 2048:
-        changes.append(
-            (
-                "context 2,048, one user",
-                replace(inputs.request, context_tokens=2048, concurrency=1),
-                inputs.target,
-            )
-        )
-    for multiple in WIDER_TARGETS:
-        devices = inputs.target.devices * multiple
-        if inputs.target.kind != "gpu" or len(devices) > 16:
-            continue
-        changes.append((f"{len(devices)} devices", inputs.request, replace(inputs.target, devices=devices)))
-    for change, request, target in changes:
-        trial = replace(inputs, request=request, target=target)
-        best = _best_fit(trial)
-        if best is not None:
-            found.append({"change": change, "target": target.label, "candidate": best})
-            if target is not inputs.target:
-                break
-    return found
-
-
-def _best_fit(inputs: PlanInputs) -> str | None:
-    workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
-    predictor = Predictor(inputs, tensor_layout(inputs.model), workload)
-    candidates = enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
-    scored = [predictor.score(candidate) for candidate in candidates]
-    ranking = rank(
-        [item for item in scored if item.verdict.status == "legal"],
-        inputs.request.objective,
-        inputs.request.schemes,
-    )
-    if not ranking.admitted:
-        return None
-    best = ranking.admitted[0].candidate
-    return f"{best.label}, {best.placement.label}"

@@ -77,7 +77,7 @@ class Predictor:
             weights_bytes_read=bytes_read,
             kv_bytes_per_token=kv_token,
             params=self.params,
-            weight_bits=candidate.native_bits,
+            weight_bits=candidate.scheme.weight_bits,
             evidence=inputs.evidence,
         )
         artifact = self.artifact_bytes(candidate, stored)
@@ -142,12 +142,11 @@ class Predictor:
             self._quality[key] = predict_quality(
                 QualityAsk(
                     model_id=self.inputs.model.model_id,
-                    family=self.inputs.model.family,
                     params=self.params,
                     scheme=candidate.scheme.name,
                     method=candidate.method,
                     group_size=candidate.group_size,
-                    bits=candidate.native_bits,
+                    bits=candidate.scheme.weight_bits,
                     benchmark=benchmark,
                     related=tuple(related),
                 ),

@@ -4,11 +4,30 @@ Store queries turn spelled-out rows into these: schemes, methods, benchmarks, en
 their canonical names here, and a row whose words could not be read is not among them.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
-DEMO_FAMILY = "SmolLM2-demo"
+DEMO_MODEL = "local/smollm2-135m-instruct-from-q4_1"
 """Rows of the demo model answer for the demo model only: its baseline is itself a 4-bit file unpacked."""
+
+
+@cache
+def family_of(name: str) -> str:
+    """Family and major release that a model's name begins with: `Qwen/Qwen2.5-72B` is `qwen2`.
+
+    Releases within a major version share tokenizer, recipe and most of their behaviour under quantization;
+    a name without a release number (`Mistral-7B`) is its family alone.
+    """
+    last = name.rsplit("/", 1)[-1].lower()
+    match = re.match(
+        r"(?:meta-|deepseek-r1-distill-)?([a-z]+)[-_ ]?v?(\d+)?((?:\.\d+)?)([bm](?![a-z]))?", last
+    )
+    if match is None:
+        return last
+    family, major, _, size_mark = match.groups()
+    return family if major is None or size_mark else f"{family}{major}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +36,6 @@ class QualityRow:
 
     evidence_id: int
     model_id: str
-    family: str
     params: float
     scheme: str
     method: str
@@ -28,6 +46,11 @@ class QualityRow:
     value: float
     baseline: float
     source: str
+
+    @property
+    def family(self) -> str:
+        """Family and major release of the model."""
+        return family_of(self.model_id)
 
     @property
     def change(self) -> float:

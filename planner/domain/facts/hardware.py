@@ -114,6 +114,14 @@ UNIFIED_SHARE = 0.75
 (recommendedMaxWorkingSetSize, as llama.cpp prints it); below that two thirds."""
 
 
+VISIBLE_SHARE_ECC = 0.937
+VISIBLE_SHARE = 0.992
+"""Part of the advertised GiB that an NVIDIA driver reports, where the table has no figure of its own: cards with
+GDDR memory that ship with ECC on show 0.937 (T4, A10, L4, L40S), the others at least 0.992 (V100 32GB)."""
+GDDR_BANDWIDTH_LIMIT = 1e12
+"""Below this many bytes a second a PCIe card has GDDR memory, which ECC may shrink."""
+
+
 def make_device(accelerator: Accelerator, ram_bytes: int | None = None) -> Device:
     """A device as the tables describe it, nothing else running on it.
 
@@ -121,8 +129,7 @@ def make_device(accelerator: Accelerator, ram_bytes: int | None = None) -> Devic
         accelerator: the row.
         ram_bytes: the machine's memory, for a CPU row that has none of its own.
     """
-    advertised = int((accelerator.memory_gib or 0) * GIB)
-    total = accelerator.visible_bytes or advertised or ram_bytes or 0
+    total = accelerator.visible_bytes or _derive_visible(accelerator) or ram_bytes or 0
     reserved = 0
     if accelerator.vendor == "nvidia" and accelerator.kind == "gpu":
         reserved = RESERVED_BYTES
@@ -144,3 +151,14 @@ def make_device(accelerator: Accelerator, ram_bytes: int | None = None) -> Devic
         nvlink_bytes_per_s=accelerator.nvlink_bytes_per_s,
         source=accelerator.source,
     )
+
+
+def _derive_visible(accelerator: Accelerator) -> int:
+    """Bytes that the driver will report at least, from the advertised memory; 0 where none is advertised."""
+    advertised = int((accelerator.memory_gib or 0) * GIB)
+    if accelerator.vendor != "nvidia" or accelerator.kind != "gpu":
+        return advertised
+    may_have_ecc = (
+        accelerator.form == "pcie" and (accelerator.bandwidth_bytes_per_s or 0) < GDDR_BANDWIDTH_LIMIT
+    )
+    return int(advertised * (VISIBLE_SHARE_ECC if may_have_ecc else VISIBLE_SHARE))

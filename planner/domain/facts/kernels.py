@@ -122,7 +122,8 @@ def make_rulebook(rules: Sequence[EngineRule]) -> Rulebook:
 def find_kernel(load: Load, book: Rulebook) -> tuple[Kernel | None, list[Finding]]:
     """The kernel that loads this, or every finding that stands in the way.
 
-    No kernel and no findings means that no rule covers the combination: unknown.
+    No kernel and no findings means that no rule covers the combination: unknown. Of several kernels that all
+    fail, the least demanding one (rows stand fastest first) says why.
     """
     findings: list[Finding] = []
     nearest: list[Finding] | None = None
@@ -139,7 +140,7 @@ def find_kernel(load: Load, book: Rulebook) -> tuple[Kernel | None, list[Finding
             failing = _failing(rule, load)
             if not failing:
                 kernel = Kernel(rule.kernel, rule.native, rule.source)
-            elif nearest is None or len(failing) < len(nearest):
+            elif nearest is None or len(failing) <= len(nearest):
                 nearest = failing
     if kernel is None and nearest:
         findings += nearest

@@ -12,10 +12,10 @@ This is a first, plain version: no harness effects, no regression on bits.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
-from planner.domain.facts.evidence import DEMO_FAMILY, EvidenceBase, QualityRow
+from planner.domain.facts.evidence import DEMO_MODEL, EvidenceBase, QualityRow, family_of
 
 Basis = str
 MIN_ROWS = 3
@@ -27,7 +27,9 @@ parameters and 1.2 % above 60B, a factor of 2.75 over a factor of about 47 in si
 WIDTH_EXPONENT = 0.7
 """Each bit less multiplies the loss by 2 ^ 0.7: in evidence/quality.csv general tasks lose 1.0 % at the median
 in 4 bits and 0.14 % in 8 (log2 7 / 4 = 0.7). Used only where a scheme has no rows of its own."""
-PRIOR_ROWS = 8
+PRIOR_ROWS = 4
+NEVER_BETTER_THAN = {"rtn": "gptq"}
+"""Rounding alone does not beat GPTQ; where its pool says so, it holds easier models, and GPTQ's pool answers."""
 UNTOLD_METHODS = frozenset({"gguf", "fp8", "int8", "nvfp4", "mxfp4", ""})
 """Methods in evidence that name only a format: they match any method that makes it."""
 PER_CHANNEL = -1
@@ -62,7 +64,6 @@ class QualityAsk:
     """What is to be predicted."""
 
     model_id: str
-    family: str
     params: float
     scheme: str
     method: str
@@ -88,7 +89,12 @@ def predict_quality(ask: QualityAsk, evidence: EvidenceBase) -> QualityPredictio
     baseline = ask.baseline if ask.baseline is not None else _known_baseline(ask.model_id, own)
     if ask.method == "none":
         return _unchanged(ask.benchmark, baseline)
-    pool = _nearest_pool(ask, own, _usable_rows(ask, evidence, ask.related))
+    related = _usable_rows(ask, evidence, ask.related)
+    pool = _nearest_pool(ask, own, related)
+    if pool is not None and pool.basis != "measured" and ask.method in NEVER_BETTER_THAN:
+        other = _nearest_pool(replace(ask, method=NEVER_BETTER_THAN[ask.method]), own, related)
+        if other is not None and _weighted_median(other) < _weighted_median(pool):
+            pool = other
     if pool is None:
         return _insufficient(ask.benchmark)
     likely = _weighted_median(pool)
@@ -120,7 +126,7 @@ def _usable_rows(ask: QualityAsk, evidence: EvidenceBase, benchmarks: Sequence[s
         row
         for benchmark in benchmarks
         for row in evidence.quality.get(benchmark, ())
-        if (row.family != DEMO_FAMILY.lower() or row.model_id == ask.model_id) and not _has_collapsed(row)
+        if (row.model_id != DEMO_MODEL or ask.model_id == DEMO_MODEL) and not _has_collapsed(row)
     ]
 
 
@@ -134,13 +140,14 @@ def _nearest_pool(ask: QualityAsk, own: Sequence[QualityRow], related: Sequence[
     measured = [row for row in own_recipe if row.model_id == ask.model_id]
     if measured:
         return _Pool("measured", measured, [row.change for row in measured])
-    family = ask.family.lower()
+    family = family_of(ask.model_id)
     everything = [*own, *related]
     tiers: tuple[tuple[Basis, Callable[[], list[QualityRow]]], ...] = (
         ("same-family", lambda: _near([row for row in own_recipe if row.family == family], ask, 3.0)),
         ("same-family", lambda: _near([row for row in recipe if row.family == family], ask, 3.0)),
         ("size-trend", lambda: _near(recipe, ask, 2.5)),
         ("prior", lambda: _enough([row for row in everything if _same_scheme(row, ask)], PRIOR_ROWS)),
+        ("prior", lambda: _enough([row for row in everything if _similar_gguf(row, ask)], PRIOR_ROWS)),
         ("prior", lambda: [row for row in everything if _similar_width(row, ask)]),
     )
     for basis, find_rows in tiers:
@@ -176,6 +183,11 @@ def _same_recipe(row: QualityRow, ask: QualityAsk) -> bool:
 
 def _same_scheme(row: QualityRow, ask: QualityAsk) -> bool:
     return row.scheme == ask.scheme and row.method in COMMON_METHODS
+
+
+def _similar_gguf(row: QualityRow, ask: QualityAsk) -> bool:
+    """llama.cpp types beside a llama.cpp type."""
+    return row.method == "gguf" and ask.method in {"rtn", "imatrix"} and _similar_width(row, ask)
 
 
 def _similar_width(row: QualityRow, ask: QualityAsk) -> bool:

@@ -10,7 +10,8 @@ there are enough. Without bandwidth or figures the answer is None. Left out: spe
 cache hits, queueing. Known error: see the interval; it is the spread of the measurements.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from planner.domain.facts.evidence import Efficiency, EvidenceBase
 from planner.domain.facts.hardware import Device
@@ -18,6 +19,8 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 
 MIN_FIGURES = 5
+WIDTH_CENTRES: Mapping[str, float] = {"4 bits": 4.5, "8 bits": 8.25, "16 bits": 16.0}
+"""Stored bits that stand for each class of weight widths in the evidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,17 +109,37 @@ def predict_speed(
 def find_efficiency(
     evidence: EvidenceBase, engine: str, device: Device, metric: str, weight_bits: float
 ) -> Efficiency | None:
-    """The device's own figures where there are enough, else the engine's on all devices, at this width first."""
-    width = width_of(weight_bits)
-    for name, bits in ((device.name, width), ("*", width), ("*", "*")):
-        found = evidence.efficiency.get((engine, name, metric, bits))
-        if found is not None and found.count >= (1 if device.kind == "cpu" and name != "*" else MIN_FIGURES):
-            return found
-    return None
+    """Share of peak at this width: the device's own figures where there are enough, else the engine's.
+
+    Between the centres of two width classes the share runs straight from one to the other, so that a scheme
+    of 6.6 bits is neither a 4-bit nor an 8-bit one.
+    """
+    for name in (device.name, "*"):
+        needed = 1 if device.kind == "cpu" and name != "*" else MIN_FIGURES
+        known = {
+            width: found
+            for width in WIDTH_CENTRES
+            if (found := evidence.efficiency.get((engine, name, metric, width))) and found.count >= needed
+        }
+        if known:
+            return _between(known, weight_bits)
+    found = evidence.efficiency.get((engine, "*", metric, "*"))
+    return found if found is not None and found.count >= MIN_FIGURES else None
 
 
-def width_of(weight_bits: float) -> str:
-    """The class of kernels that a weight width belongs to."""
-    if weight_bits < 6:
-        return "4 bits"
-    return "8 bits" if weight_bits < 12 else "16 bits"
+def _between(known: Mapping[str, Efficiency], weight_bits: float) -> Efficiency:
+    below = [width for width in known if WIDTH_CENTRES[width] <= weight_bits]
+    above = [width for width in known if WIDTH_CENTRES[width] > weight_bits]
+    if not below or not above:
+        return known[(below or above)[-1 if below else 0]]
+    low, high = known[below[-1]], known[above[0]]
+    start, end = WIDTH_CENTRES[below[-1]], WIDTH_CENTRES[above[0]]
+    share = (weight_bits - start) / (end - start)
+    return replace(
+        low,
+        low=low.low + share * (high.low - low.low),
+        likely=low.likely + share * (high.likely - low.likely),
+        high=low.high + share * (high.high - low.high),
+        count=low.count + high.count,
+        sources=tuple(sorted({*low.sources, *high.sources})),
+    )

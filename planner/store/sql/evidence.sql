@@ -4,7 +4,7 @@ SELECT coalesce(max(evidence_id), 0) FROM evidence
 
 -- name: list_quality
 -- Benchmark results that can be compared, as of an evidence version; suspect and near-zero rows left out.
-SELECT evidence_id, coalesce(model_id, model_label), coalesce(family, ''), coalesce(params, 0), scheme,
+SELECT evidence_id, coalesce(model_id, model_label), coalesce(params, 0), scheme,
     coalesce(method, ''), group_size, coalesce(bits, 0), metric, higher_is_better, value, baseline, source_title
 FROM evidence
 WHERE subject = 'quality' AND metric IN (SELECT unnest($benchmarks))

@@ -1,0 +1,71 @@
+"""When nothing fits: which change would do. A shorter context, more of the same cards, or another target.
+
+Changes are tried one at a time, each planned like the request itself; the first of each kind that holds a
+legal choice is told.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from planner.domain.choose.candidates import enumerate_candidates
+from planner.domain.choose.objective import rank
+from planner.domain.choose.predictor import PlanInputs, Predictor
+from planner.domain.facts.hardware import Target
+from planner.domain.facts.request import Request, make_workload
+from planner.domain.facts.tensors import tensor_layout
+
+SHORT_CONTEXT_TOKENS = 2048
+MULTIPLES = (2, 3, 4, 8)
+"""Multiples of the target's devices that are tried."""
+MOST_DEVICES = 16
+
+Change = tuple[str, Request, Target]
+
+
+def list_ways_to_fit(inputs: PlanInputs) -> list[dict[str, Any]]:
+    """`[{change, target, candidate}]`, at most one of each kind of change; empty when none that is tried helps."""
+    found = []
+    for kind in (_shorter(inputs), _more_of_the_same(inputs), _other_targets(inputs)):
+        for change, request, target in kind:
+            best = _best_choice(replace(inputs, request=request, target=target))
+            if best is not None:
+                found.append({"change": change, "target": target.label, "candidate": best})
+                break
+    return found
+
+
+def _shorter(inputs: PlanInputs) -> Iterator[Change]:
+    if (inputs.request.context_tokens or inputs.model.max_position) > SHORT_CONTEXT_TOKENS:
+        request = replace(inputs.request, context_tokens=SHORT_CONTEXT_TOKENS, concurrency=1)
+        yield f"context {SHORT_CONTEXT_TOKENS:,}, one user", request, inputs.target
+
+
+def _more_of_the_same(inputs: PlanInputs) -> Iterator[Change]:
+    for multiple in MULTIPLES:
+        devices = inputs.target.devices * multiple
+        if inputs.target.kind == "gpu" and len(devices) <= MOST_DEVICES:
+            target = replace(inputs.target, devices=devices, host=None)
+            yield f"{len(devices)} of these cards", inputs.request, target
+
+
+def _other_targets(inputs: PlanInputs) -> Iterator[Change]:
+    held = sum(device.available_bytes for device in inputs.target.devices)
+    for target in inputs.tables.reference_targets:
+        if sum(device.available_bytes for device in target.devices) > held:
+            yield "another target", inputs.request, target
+
+
+def _best_choice(inputs: PlanInputs) -> str | None:
+    workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
+    predictor = Predictor(inputs, tensor_layout(inputs.model), workload)
+    scored = [
+        predictor.score(candidate)
+        for candidate in enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
+    ]
+    legal = [item for item in scored if item.verdict.status == "legal"]
+    ranking = rank(legal, inputs.request.objective, inputs.request.schemes)
+    if not ranking.admitted:
+        return None
+    best = ranking.admitted[0].candidate
+    return f"{best.label}, {best.placement.label}"
