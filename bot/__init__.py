@@ -1,0 +1,1 @@
+"""The bot: tells people in Slack what the planner chose and how its jobs go."""
