@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from executors.environments import EnvironmentSpec, open_environment, run_pip
-from executors.errors import EnvironmentFailed
+from executors.errors import EnvironmentFailed, tell_host_failures
 from executors.locks import hold_lock
 from executors.preflight import check_disk
 from executors.process import Event, run_script
@@ -48,7 +48,10 @@ def open_demo_model(*, cache: Path, on_event: Callable[[Event], None], cancel: t
     folder = find_demo_model(cache)
     if folder.is_dir():
         return folder
-    with hold_lock(folder.with_name(f".{folder.name}.lock"), wait_seconds=1800, cancel=cancel):
+    with (
+        tell_host_failures("making the demo model"),
+        hold_lock(folder.with_name(f".{folder.name}.lock"), wait_seconds=1800, cancel=cancel),
+    ):
         if folder.is_dir():
             return folder
         check_disk(folder.parent, DISK_BYTES, "the demo model")

@@ -142,7 +142,15 @@ def name_build(requirements: Path, interpreter: str) -> str:
 def pip_environment() -> dict[str, str]:
     """What pip needs of the person's own settings."""
     own = {name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("PIP_")}
-    return {**own, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONNOUSERSITE": "1"}
+    for elsewhere in ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"):
+        own.pop(elsewhere, None)
+    return {
+        **own,
+        "PIP_USER": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "PYTHONNOUSERSITE": "1",
+    }
 
 
 def run_pip(

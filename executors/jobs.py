@@ -6,11 +6,9 @@ swept up by the next job on the same folder. A job that was published before, an
 same id, is answered from its manifest.
 """
 
-import shutil
-import tempfile
+import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +17,19 @@ from typing import Any
 from executors.backend import BACKENDS_FOLDER, Backend, Recipe, read_backend
 from executors.corpus import Text, open_standard_texts, open_user_text
 from executors.environments import Environment, EnvironmentSpec, open_environment
-from executors.errors import BackendFailed
+from executors.errors import BackendFailed, tell_host_failures
 from executors.job import Job
 from executors.measure import check_scores, take_measurement
 from executors.preflight import check_disk, check_ram, check_vram
 from executors.process import Event, ScriptRun, run_script
 from executors.progress import Teller
 from executors.publish import describe_files, open_partial, publish, read_manifest, sweep_partials
-from executors.references import drop_large_baseline, fingerprint_checkpoint, prune_references
+from executors.references import (
+    drop_large_baseline,
+    fingerprint_checkpoint,
+    prune_references,
+    sweep_references,
+)
 
 OnEvent = Callable[[Event], None]
 
@@ -54,10 +57,24 @@ def run_job(
     """
     asked = Job.from_mapping(job)
     backend = read_backend(asked.backend, backends_folder)
+    with tell_host_failures(f"job {asked.job_id}"):
+        return _run_checked(
+            asked,
+            backend,
+            cache=cache.absolute(),
+            artifacts=artifacts.absolute(),
+            on_event=on_event,
+            cancel=cancel,
+        )
+
+
+def _run_checked(
+    asked: Job, backend: Backend, *, cache: Path, artifacts: Path, on_event: OnEvent, cancel: threading.Event
+) -> dict[str, Any]:
     recipe = backend.find_recipe(
         scheme=asked.scheme, method=asked.method, artifact_format=asked.format, group_size=asked.group_size
     )
-    cache, destination = cache.absolute(), artifacts.absolute() / asked.destination_name()
+    destination = artifacts / asked.destination_name()
     if (published := read_manifest(destination)) is not None and published.get("job_id") == asked.job_id:
         return {
             "artifact_dir": str(destination),
@@ -65,11 +82,17 @@ def run_job(
             "measurement": published["measurement"],
         }
     artifacts.mkdir(parents=True, exist_ok=True)
-    sweep_partials(artifacts.absolute())
+    for folder in (artifacts, cache / "scratch"):
+        sweep_partials(folder)
+    sweep_references(cache / "references")
     _check_room(asked, artifacts, cache)
     tell = Teller(on_event)
     logs = cache / "logs" / asked.job_id
-    with open_partial(destination, asked.job_id) as partial, _scratch_folder(cache) as scratch:
+    scratch_id = f"{asked.job_id}-{secrets.token_hex(4)}"  # homes share the cache, and may use the same ids
+    with (
+        open_partial(destination, asked.job_id) as partial,
+        open_partial(cache / "scratch" / "job", scratch_id) as scratch,
+    ):
         environment = _open_environment(backend, cache, logs, tell, cancel)
         run = JobRun(asked, backend, environment, cache, scratch, logs, tell, cancel)
         calibration, held_out = run.open_texts(recipe)
@@ -145,7 +168,7 @@ class JobRun:
         """Run the backend's evaluate.py on what was made."""
         context, chunks = self.job.evaluation_context_tokens, self.job.evaluation_chunks
         name = f"{self.baseline_key()}-{self.backend.name}-{held_out.sha256[:8]}-{chunks}x{context}.logprobs"
-        prune_references(self.references(), keep=name)
+        prune_references(self.references(), keep=(name, self.baseline_file().name))
         return self._run_script(
             "evaluate.py",
             {
@@ -284,14 +307,3 @@ def _check_files(out: Path, result: Event) -> None:
             "backend.no_files",
             f"The backend says that it wrote {lost or 'nothing'}, and it is not there. See the log.",
         )
-
-
-@contextmanager
-def _scratch_folder(cache: Path) -> Iterator[Path]:
-    folder = cache / "scratch"
-    folder.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=folder))
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,12 +1,16 @@
 """What is kept of a baseline between jobs: its converted file and its log-probabilities, by fingerprint."""
 
 import hashlib
+import time
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from executors.errors import JobRefused
 
 KEPT_BASELINE_BYTES = 2 * 1024**3
 KEPT_REFERENCES_BYTES = 4 * 1024**3
+STALE_SECONDS = 3600.0
 
 
 def fingerprint_checkpoint(model_dir: Path) -> str:
@@ -37,6 +41,38 @@ def drop_large_baseline(path: Path) -> None:
     """Remove a converted 16-bit file that is too large to be kept between jobs."""
     if path.is_file() and path.stat().st_size > KEPT_BASELINE_BYTES:
         path.unlink(missing_ok=True)
+
+
+def sweep_references(folder: Path) -> None:
+    """Remove half-written files that nobody has written to for so long: whoever wrote them is dead."""
+    for path in folder.glob("*.partial-*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
+
+
+def prune_references(folder: Path, keep: Collection[str]) -> None:
+    """Keep the newest files within the limit, and those named; a reader that has one open is not disturbed."""
+    found = [*folder.glob("*.logprobs"), *folder.glob("*-bf16.gguf")]
+    total = 0
+    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+        total += path.stat().st_size
+        if total > KEPT_REFERENCES_BYTES and path.name not in keep:
+            path.unlink(missing_ok=True)
+
+
+def drop_large_baseline(path: Path) -> None:
+    """Remove a converted 16-bit file that is too large to be kept between jobs."""
+    if path.is_file() and path.stat().st_size > KEPT_BASELINE_BYTES:
+        path.unlink(missing_ok=True)
+
+
+def sweep_references(folder: Path) -> None:
+    """Remove half-written files that nobody has written to for so long: whoever wrote them is dead."""
+    for path in folder.glob("*.partial-*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
 
 
 def prune_references(folder: Path, keep: str) -> None:

@@ -74,32 +74,26 @@ def run_script(work: Callable[[dict[str, Any], Wire], dict[str, object]]) -> NoR
     except JobError as error:
         wire.send({"event": "error", "code": error.code, "message": error.message})
         sys.exit(1)
-    except MemoryError:
-        wire.send(
-            _error(
-                "backend.out_of_memory",
-                "Python ran out of memory. Free some, or run on a host with more RAM.",
-            )
-        )
-        sys.exit(1)
-    except OSError as error:
-        traceback.print_exc()
-        wire.send(
-            _error(
-                "backend.io", f"{error.strerror or error}: {error.filename or 'no file named'}. See the log."
-            )
-        )
-        sys.exit(1)
     except Exception as error:  # noqa: BLE001  the protocol promises an error event, whatever a library throws
         traceback.print_exc()
-        line = (str(error).strip().splitlines() or ["no message"])[0][:300]
-        wire.send(
-            _error(
-                "backend.unexpected", f"{type(error).__name__}: {line}. The job's log has the whole story."
-            )
-        )
+        wire.send(explain_exception(error))
         sys.exit(1)
     sys.exit(0)
+
+
+def explain_exception(error: Exception) -> dict[str, object]:
+    """The error event for something that no script foresaw."""
+    line = (str(error).strip().splitlines() or ["no message"])[0][:300]
+    # Libraries wrap the system's error in their own; its words stay.
+    if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+        return _error("backend.disk_full", "The disk filled up. Free some space, then retry.")
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error):
+        return _error("backend.out_of_memory", "Memory ran out. Free some, or run on a host with more.")
+    if isinstance(error, OSError):
+        return _error(
+            "backend.io", f"{error.strerror or line}: {error.filename or 'no file named'}. See the log."
+        )
+    return _error("backend.unexpected", f"{type(error).__name__}: {line}. The job's log has the whole story.")
 
 
 def peak_ram_bytes() -> int:

@@ -1,9 +1,11 @@
 """Calibration and held-out text: disjoint, the same every time, and a person's own file read with care."""
 
 import hashlib
+import os
 
 import pytest
 
+from executors import references
 from executors.corpus import is_held_out, open_standard_texts, open_user_text, read_docstrings
 from executors.errors import JobRefused
 from executors.preflight import available_ram_bytes
@@ -105,3 +107,25 @@ def test_free_memory_heeds_a_control_groups_limit(tmp_path):
     assert available_ram_bytes(tmp_path / "meminfo", tmp_path) == 500_000
     (tmp_path / "memory.max").write_text("max\n")
     assert available_ram_bytes(tmp_path / "meminfo", tmp_path) == 1_024_000
+
+
+def test_kept_references_stay_within_a_limit_newest_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(references, "KEPT_REFERENCES_BYTES", 25)
+    for age, name in enumerate(("new.logprobs", "old-bf16.gguf", "older.logprobs", "oldest.logprobs")):
+        (tmp_path / name).write_bytes(bytes(10))
+        os.utime(tmp_path / name, (1_000_000 - age, 1_000_000 - age))
+    references.prune_references(tmp_path, keep=("oldest.logprobs",))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "new.logprobs",
+        "old-bf16.gguf",
+        "oldest.logprobs",
+    ]
+
+
+def test_half_written_references_of_the_dead_are_swept(tmp_path):
+    for name, changed in (("a.logprobs.partial-1", 0), ("b.logprobs.partial-2", None)):
+        (tmp_path / name).write_bytes(b"x")
+        if changed is not None:
+            os.utime(tmp_path / name, (changed, changed))
+    references.sweep_references(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.logprobs.partial-2"]

@@ -68,6 +68,11 @@ def _read_lines(stream: IO[bytes]) -> Iterator[str]:
 
 def _refusal(model_dir: Path, last_lines: list[str]) -> JobError:
     told = next((line for line in reversed(last_lines) if line.strip()), "no message")
+    if "pre-tokenizer was not recognized" in told:
+        return JobError(
+            "backend.tokenizer",
+            f"llama.cpp does not know the tokenizer of {model_dir.name}. Take another format.",
+        )
     if "not supported" in told:
         return JobError(
             "backend.architecture", f"llama.cpp cannot convert {model_dir.name}: {told.strip()[-200:]}."

