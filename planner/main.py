@@ -91,6 +91,8 @@ class Bitwright(click.Group):
         "decisions": "planner.cli.decisions",
         "replay": "planner.cli.decisions",
         "audit": "planner.cli.audit",
+        "estimate": "planner.cli.estimate",
+        "evidence": "planner.cli.evidence",
         "serve": "planner.cli.serve",
         "jobs": "planner.cli.jobs",
         "quantize": "planner.cli.quantize",

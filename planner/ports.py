@@ -9,6 +9,7 @@ from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.model_names import ModelMatch
 from planner.domain.facts.request import DeviceAsk
+from planner.domain.facts.spellings import Spellings
 from planner.domain.record.decision import Decision
 from planner.domain.record.job import Job, JobState
 
@@ -46,8 +47,12 @@ class Knowledge(Protocol):
         """Planning tables of a version."""
         ...
 
-    def evidence(self, version: KnowledgeVersion) -> EvidenceBase:
-        """Evidence as of a version."""
+    def evidence(self, version: KnowledgeVersion, benchmark: str | None = None) -> EvidenceBase:
+        """Evidence as of a version, with results on one benchmark more than planning looks at."""
+        ...
+
+    def spellings(self) -> Spellings:
+        """How people and evidence write schemes, methods, benchmarks, engines and cards."""
         ...
 
 
@@ -175,4 +180,21 @@ class EvidenceLog(Protocol):
 
     def add_row(self, row: Mapping[str, Any]) -> int:
         """Append one row, answer its id."""
+        ...
+
+    def find_rows(
+        self,
+        data_sha256: str,
+        *,
+        subject: str | None,
+        model: str | None,
+        scheme: str | None,
+        metric: str | None,
+        row_limit: int,
+    ) -> list[dict[str, Any]]:
+        """Rows of one data version and this home's own, newest first."""
+        ...
+
+    def count_sources(self, data_sha256: str) -> list[dict[str, Any]]:
+        """Sources with their number of rows."""
         ...

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from planner.domain.errors import Unreachable
 from planner.live_server import LiveServer, find_live_server
 from planner.settings import Settings
 from planner.usecases.workshop import Workshop
@@ -61,6 +62,27 @@ class JobDoor(Protocol):
 
     def follow_job(self, job_id: str) -> Iterator[dict[str, Any]]:
         """Its events until it is over."""
+        ...
+
+
+@runtime_checkable
+class EstimateDoor(Protocol):
+    """What commands ask about one candidate and about the evidence."""
+
+    def estimate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Numbers and verdicts of one candidate."""
+        ...
+
+    def predict_evidence(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What one benchmark loses."""
+        ...
+
+    def list_evidence(self, filters: Mapping[str, str | None], row_limit: int) -> list[dict[str, Any]]:
+        """Rows, newest first."""
+        ...
+
+    def list_sources(self) -> list[dict[str, Any]]:
+        """Sources with their number of rows."""
         ...
 
 
@@ -127,6 +149,25 @@ class LocalDoor:
         columns, rows = self._workshop.audit(sql)
         return {"columns": columns, "rows": [list(row) for row in rows]}
 
+    def estimate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        from planner.usecases.estimate_candidate import estimate_candidate
+
+        return estimate_candidate(self._workshop, fields)
+
+    def predict_evidence(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        from planner.usecases.predict_evidence import predict_evidence
+
+        return predict_evidence(self._workshop, fields)
+
+    def list_evidence(self, filters: Mapping[str, str | None], row_limit: int) -> list[dict[str, Any]]:
+        data_sha256 = self._workshop.knowledge.version().data_sha256
+        names = ("subject", "model", "scheme", "metric")
+        wanted = {name: filters.get(name) for name in names}
+        return self._workshop.evidence.find_rows(data_sha256, **wanted, row_limit=row_limit)
+
+    def list_sources(self) -> list[dict[str, Any]]:
+        return self._workshop.evidence.count_sources(self._workshop.knowledge.version().data_sha256)
+
     def submit_job(
         self, decision_id: str, choice: Mapping[str, Any], calibration_file: str | None
     ) -> dict[str, Any]:
@@ -185,3 +226,18 @@ def open_server_door(server: LiveServer) -> Iterator[Door]:
 
     with Client(server.url, server.token) as client:
         yield ServerDoor(client)
+
+
+def as_estimate_door(door: Door) -> EstimateDoor:
+    """The same door for estimates and evidence.
+
+    Raises:
+        Unreachable: `server.not_served`, the service that owns this home does not answer these yet.
+    """
+    if isinstance(door, EstimateDoor):
+        return door
+    raise Unreachable(
+        "server.not_served",
+        "A service owns this home and does not answer estimates or evidence yet. Stop it, or give this command "
+        "its own BITWRIGHT_HOME.",
+    )

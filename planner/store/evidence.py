@@ -68,7 +68,7 @@ class EvidenceStore:
 
     def find_rows(
         self,
-        load: Load,
+        data_sha256: str,
         *,
         subject: str | None,
         model: str | None,
@@ -80,7 +80,7 @@ class EvidenceStore:
         return self._list(
             "find_evidence",
             {
-                "load_id": load.load_id,
+                "data_sha256": data_sha256,
                 "subject": subject,
                 "model": model,
                 "scheme": scheme,
@@ -89,9 +89,9 @@ class EvidenceStore:
             },
         )
 
-    def count_sources(self, load: Load) -> list[dict[str, Any]]:
+    def count_sources(self, data_sha256: str) -> list[dict[str, Any]]:
         """Sources with their number of rows."""
-        return self._list("count_sources", {"load_id": load.load_id})
+        return self._list("count_sources", {"data_sha256": data_sha256})
 
     def _list(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         with self._database.cursor() as cursor:

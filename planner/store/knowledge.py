@@ -8,7 +8,7 @@ from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.spellings import Spellings
 from planner.ports import Clock, KnowledgeVersion
 from planner.sources.rules import RULE_TABLES, make_planning_tables
-from planner.sources.tables import Row, read_spellings
+from planner.sources.tables import Row, make_spelling, read_spellings
 from planner.store.evidence import EvidenceStore
 from planner.store.loads import Load, LoadStore, hash_data, hash_rules
 
@@ -27,7 +27,8 @@ class StoredKnowledge:
         self.load = load
         self._rules_sha256 = hash_rules(data)
         self._tables: dict[str, Tables] = {}
-        self._bases: dict[str, EvidenceBase] = {}
+        self._bases: dict[tuple[str, str | None], EvidenceBase] = {}
+        self._spellings: Spellings | None = None
 
     def version(self) -> KnowledgeVersion:
         """The newest version."""
@@ -50,18 +51,24 @@ class StoredKnowledge:
             self._tables[version.data_sha256] = found
         return found
 
-    def evidence(self, version: KnowledgeVersion) -> EvidenceBase:
-        """Evidence as of a version."""
-        found = self._bases.get(version.evidence_version)
+    def evidence(self, version: KnowledgeVersion, benchmark: str | None = None) -> EvidenceBase:
+        """Evidence as of a version, with results on one benchmark more than planning looks at."""
+        planned = {name for names in self.tables(version).benchmarks.values() for name in names}
+        extra = None if benchmark in planned else benchmark
+        if any(kept != version.evidence_version for kept, _ in self._bases):
+            self._bases = {}
+        found = self._bases.get((version.evidence_version, extra))
         if found is None:
-            benchmarks = sorted(
-                {name for names in self.tables(version).benchmarks.values() for name in names}
-            )
-            found = self._evidence.read_base(
-                self._find_load(version), version.highest_evidence_id, benchmarks
-            )
-            self._bases = {version.evidence_version: found}
+            wanted = sorted(planned | ({extra} if extra else set()))
+            found = self._evidence.read_base(self._find_load(version), version.highest_evidence_id, wanted)
+            self._bases[version.evidence_version, extra] = found
         return found
+
+    def spellings(self) -> Spellings:
+        """How people and evidence write things, from the current load."""
+        if self._spellings is None:
+            self._spellings = Spellings(make_spelling(row) for row in self.rows("spellings"))
+        return self._spellings
 
     def _find_load(self, version: KnowledgeVersion) -> Load:
         if version.data_sha256 == self.load.data_sha256:

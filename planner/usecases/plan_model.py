@@ -28,7 +28,7 @@ def plan_without_record(
     match = workshop.catalog.find_model(request.model)
     target = workshop.inventory.find_target(request.devices)
     version = workshop.knowledge.version()
-    notes = (_say_others(match.note, match.others),) if match.note else ()
+    notes = (say_others(match.note, match.others),) if match.note else ()
     return decide(
         PlanInputs(
             request=request,
@@ -64,7 +64,8 @@ def hash_inputs(
     }
 
 
-def _say_others(note: str, others: tuple[str, ...]) -> str:
+def say_others(note: str, others: tuple[str, ...]) -> str:
+    """What was taken for granted about the model, with the others that the words name."""
     return f"{note}; the others: {', '.join(others)}" if others else note
 
 

@@ -4,6 +4,7 @@ Rows come from `data/schemes.csv` (what a scheme stores for one weight), `data/r
 format, engine and backend go together) and `data/prebuilt.csv` (published checkpoints).
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,3 +71,12 @@ class Prebuilt:
     """Padded intermediate size where it differs from the model's own."""
     note: str
     source: str
+
+
+NAMED_WIDTH = re.compile(r"(?:EXL[23]_|VPTQ_)?\D*?(\d+(?:\.\d+)?)")
+
+
+def nominal_bits(scheme: str) -> float | None:
+    """Bits of one weight as the scheme's own name says: 4 of `W4A16`, `NVFP4` and `IQ4_XS`, 4.5 of `EXL3_4.5bpw`."""
+    found = NAMED_WIDTH.match(scheme)
+    return float(found[1]) if found else None

@@ -54,7 +54,7 @@ RETURNING evidence_id
 SELECT evidence_id, subject, model_label, model_id, scheme, method, group_size, engine, device, metric, value,
     baseline, unit, source_title, source_ref, flags
 FROM evidence
-WHERE (load_id = $load_id OR load_id IS NULL)
+WHERE (load_id = (SELECT load_id FROM loads WHERE data_sha256 = $data_sha256) OR load_id IS NULL)
     AND ($subject IS NULL OR subject = $subject)
     AND ($model IS NULL OR model_id = $model OR model_label ILIKE '%' || $model || '%')
     AND ($scheme IS NULL OR scheme = $scheme)
@@ -66,6 +66,6 @@ LIMIT $row_limit
 -- Sources with how many rows each gave.
 SELECT source_title, subject, count(*) AS row_count, min(source_ref) AS source_ref
 FROM evidence
-WHERE load_id = $load_id OR load_id IS NULL
+WHERE load_id = (SELECT load_id FROM loads WHERE data_sha256 = $data_sha256) OR load_id IS NULL
 GROUP BY source_title, subject
 ORDER BY row_count DESC, source_title

@@ -1,0 +1,149 @@
+"""The one candidate that was spelled out: what was left open takes its stated default.
+
+Engine, method and format come from the first recipe that agrees, groups are 128 columns where a scheme has
+groups, and tensor parallel goes over all devices (layers over all devices in llama.cpp and transformers).
+"""
+
+from dataclasses import dataclass
+
+from planner.domain.choose.candidates import Candidate, Tables
+from planner.domain.errors import BadInput
+from planner.domain.facts.hardware import DeviceKind
+from planner.domain.facts.kernels import Placement
+from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.scheme import Recipe, Scheme
+
+DEFAULT_GROUP = 128
+PER_CHANNEL = -1
+"""Group size of a scale that covers a whole row, as checkpoints write it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateAsk:
+    """A candidate as spelled out, in canonical words; None is what was not said."""
+
+    scheme: str
+    method: str | None = None
+    format: str | None = None
+    group_size: int | None = None
+    engine: str | None = None
+    engine_version: str | None = None
+    tp: int | None = None
+    pp: int | None = None
+    dp: int | None = None
+    kv_dtype: str = "auto"
+    prompt_tokens: int | None = None
+    gpu_memory_utilization: float | None = None
+    max_num_batched_tokens: int | None = None
+
+
+def place_candidate(ask: EstimateAsk, engine: str, count: int | None, tables: Tables) -> Placement:
+    """The placement that was asked for, the rest filled in.
+
+    Raises:
+        BadInput: `estimate.placement`, it needs more devices than there are.
+    """
+    if ask.tp is None and ask.pp is None:
+        each = (count or 1) // (ask.dp or 1) or 1
+        by_layer = engine in tables.engines and tables.engines[engine].split == "layer"
+        placement = Placement(tp=1 if by_layer else each, pp=each if by_layer else 1, dp=ask.dp or 1)
+    else:
+        placement = Placement(tp=ask.tp or 1, pp=ask.pp or 1, dp=ask.dp or 1)
+    if count is not None and placement.devices > count:
+        raise BadInput(
+            "estimate.placement",
+            f"tp {placement.tp} × pp {placement.pp} × dp {placement.dp} needs {placement.devices} devices, "
+            f"the target has {count}. Ask for less, or say a larger count.",
+        )
+    return placement
+
+
+def make_candidate(
+    ask: EstimateAsk, engine: str, model: ModelFacts, tables: Tables, at: Placement
+) -> Candidate:
+    """The candidate that was asked for.
+
+    Raises:
+        BadInput: `scheme.not_modelled`, `method.not_modelled`, its storage or its memory has no table row yet.
+    """
+    recipe = _find_recipe(ask, engine, tables)
+    scheme = _find_scheme(ask, recipe, engine, tables)
+    return Candidate(
+        scheme=scheme,
+        method=ask.method or (recipe.method if recipe else "none" if scheme.weight_bits >= 16 else "rtn"),
+        engine=engine,
+        backend=recipe.backend if recipe else None,
+        group_size=_group_size(ask, scheme),
+        placement=at,
+        kv_dtype=ask.kv_dtype,
+        native_bits=recipe.native_bits if recipe else scheme.weight_bits,
+        calibrated=recipe.calibrated if recipe else False,
+        prebuilt=None,
+        intermediate_size=model.intermediate_size,
+    )
+
+
+def choose_engine(ask: EstimateAsk, kind: DeviceKind, tables: Tables) -> str:
+    """The engine that was asked for, or that of the first recipe that runs on such a device.
+
+    Raises:
+        BadInput: `engine.not_modelled`, `scheme.not_modelled`.
+    """
+    modelled = sorted({engine for engine, term in tables.memory if term == "utilisation"})
+    if ask.engine is not None:
+        if ask.engine not in modelled:
+            raise BadInput(
+                "engine.not_modelled",
+                f"Memory of {ask.engine} is not modelled yet. Modelled engines: {', '.join(modelled)}.",
+                choices=modelled,
+            )
+        return ask.engine
+    able = [engine for engine in tables.engines.values() if kind in engine.kinds]
+    made = {(row.engine, row.scheme) for row in tables.recipes}
+    made |= {(row.engine, row.scheme) for row in tables.prebuilt}
+    for engine in able:
+        if (engine.name, ask.scheme) in made:
+            return engine.name
+    is_gguf = (ask.scheme, "gguf") in tables.schemes
+    return "llama.cpp" if is_gguf or not able else able[0].name
+
+
+def _find_recipe(ask: EstimateAsk, engine: str, tables: Tables) -> Recipe | None:
+    """The first recipe that agrees; method `gguf` says only that llama.cpp made it."""
+    methods = {ask.method} if ask.method not in {None, "gguf"} else None
+    for recipe in tables.recipes:
+        if (
+            recipe.scheme == ask.scheme
+            and recipe.engine == engine
+            and (methods is None or recipe.method in methods)
+            and ask.format in {None, recipe.format}
+        ):
+            return recipe
+    return None
+
+
+def _find_scheme(ask: EstimateAsk, recipe: Recipe | None, engine: str, tables: Tables) -> Scheme:
+    if recipe is not None:
+        return tables.schemes[recipe.scheme, recipe.format]
+    published = [
+        row.format for row in tables.prebuilt if (row.scheme, row.method) == (ask.scheme, ask.method)
+    ]
+    stored = [form for name, form in tables.schemes if name == ask.scheme]
+    usual = [row.format for row in tables.recipes if (row.scheme, row.engine) == (ask.scheme, engine)]
+    wanted = [ask.format] if ask.format else [*published, *usual, *stored]
+    for form in wanted:
+        if form in stored:
+            return tables.schemes[ask.scheme, form]
+    known = sorted({f"{name} ({form})" if ask.format else name for name, form in tables.schemes})
+    as_format = f" as {ask.format}" if ask.format else ""
+    raise BadInput(
+        "scheme.not_modelled",
+        f"What {ask.scheme}{as_format} stores is not modelled yet. Modelled: {', '.join(known)}.",
+        choices=known,
+    )
+
+
+def _group_size(ask: EstimateAsk, scheme: Scheme) -> int | None:
+    if scheme.scales != "group" or ask.group_size == PER_CHANNEL:
+        return None
+    return ask.group_size or DEFAULT_GROUP

@@ -1,0 +1,98 @@
+"""Fields → numbers and verdicts of one candidate. Nothing is recorded."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from planner.domain.choose.estimate import estimate_candidate as estimate
+from planner.domain.choose.named_candidate import choose_engine, make_candidate, place_candidate
+from planner.domain.choose.predictor import PlanInputs
+from planner.domain.errors import BadInput
+from planner.domain.facts.hardware import Device, Target
+from planner.domain.facts.model_names import ModelMatch
+from planner.domain.facts.request import DeviceAsk, Request, make_workload
+from planner.domain.facts.request_words import CPU, THIS_MACHINE
+from planner.domain.units import format_gib, round_significant
+from planner.usecases.plan_model import say_others
+from planner.usecases.read_estimate import EstimateFields, read_estimate
+from planner.usecases.workshop import Workshop
+
+
+def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers come back also when it does not fit or may not load: the verdicts say so.
+
+    Raises:
+        BadInput: a field that cannot be read, or a part that is not modelled.
+        Ambiguous: words that mean several cards or models.
+        UnknownModel: no model of that name.
+    """
+    asked = read_estimate(fields, workshop.knowledge.spellings())
+    version = workshop.knowledge.version()
+    tables = workshop.knowledge.tables(version)
+    match = workshop.catalog.find_model(asked.model)
+    first = workshop.inventory.find_target((replace(asked.device, count=1),))
+    engine = choose_engine(asked.candidate, first.kind, tables)
+    is_here = asked.device.words in {THIS_MACHINE, CPU}
+    count = asked.count or (len(first.devices) if is_here else None)
+    placement = place_candidate(asked.candidate, engine, count, tables)
+    target = first if is_here else _widen(workshop, asked.device, max(count or 1, placement.devices))
+    if placement.devices > len(target.devices):
+        raise BadInput(
+            "estimate.placement",
+            f"{placement.label} needs {placement.devices} devices, this machine has {len(target.devices)}.",
+        )
+    request = _as_request(asked)
+    inputs = PlanInputs(
+        request=request,
+        model=match.model,
+        model_id=match.typed,
+        notes=_notes(match),
+        target=replace(
+            target,
+            devices=tuple(_hold(device, asked.free_bytes) for device in target.devices[: placement.devices]),
+        ),
+        tables=tables,
+        evidence=workshop.knowledge.evidence(version),
+        versions={},
+    )
+    candidate = make_candidate(asked.candidate, engine, match.model, tables, placement)
+    workload = make_workload(request, match.model.max_position, target.kind)
+    answer: dict[str, Any] = round_significant(estimate(inputs, candidate, workload, asked.candidate))
+    return {**answer, "evidence_version": version.evidence_version}
+
+
+def _as_request(asked: EstimateFields) -> Request:
+    """The request that this candidate answers; its scheme counts as asked for by name."""
+    return Request(
+        text="",
+        model=asked.model,
+        devices=(asked.device,),
+        context_tokens=asked.context,
+        concurrency=asked.concurrency,
+        schemes=(asked.candidate.scheme,),
+    )
+
+
+def _widen(workshop: Workshop, device: DeviceAsk, count: int) -> Target:
+    return workshop.inventory.find_target((replace(device, count=count),))
+
+
+def _notes(match: ModelMatch) -> tuple[str, ...]:
+    return (say_others(match.note, match.others),) if match.note else ()
+
+
+def _hold(device: Device, free_bytes: int | None) -> Device:
+    """The device with exactly `free_bytes` free, as somebody read it off.
+
+    Raises:
+        BadInput: `estimate.bad_field`, it has less than that.
+    """
+    if free_bytes is None:
+        return device
+    if free_bytes > device.total_bytes:
+        raise BadInput(
+            "estimate.bad_field",
+            f"free_bytes is {format_gib(free_bytes)}, {device.label} has {format_gib(device.total_bytes)} in all.",
+        )
+    reserved = min(device.reserved_bytes, device.total_bytes - free_bytes)
+    return replace(device, reserved_bytes=reserved, held_bytes=device.total_bytes - reserved - free_bytes)

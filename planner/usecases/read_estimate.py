@@ -1,0 +1,202 @@
+"""From an estimate's fields to a spelled-out candidate in canonical words; what is not modelled is refused."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from planner.domain.choose.named_candidate import PER_CHANNEL, EstimateAsk
+from planner.domain.errors import BadInput
+from planner.domain.facts.request import MAX_DEVICES, DeviceAsk, read_device
+from planner.domain.facts.request_options import MAX_CONCURRENCY, MAX_CONTEXT, read_number
+from planner.domain.facts.spellings import Spellings, shorten
+from planner.domain.predict.memory import KV_DTYPE_BYTES
+
+NEEDED = ("model", "scheme", "device")
+PLACEMENT = ("tp", "pp", "dp")
+TOKENS = ("context", "prompt_tokens", "max_num_batched_tokens")
+OPTIONAL = frozenset(
+    {
+        *("method", "format", "group_size", "engine", "engine_version", "count", "ep", "offload"),
+        *("concurrency", "kv_dtype", "free_bytes", "gpu_memory_utilization", "engine_options"),
+        *PLACEMENT,
+        *TOKENS,
+    }
+)
+KV_SPELLINGS = {"fp16": "f16", "float16": "f16", "bfloat16": "bf16", "q8": "q8_0", "q4": "q4_0"}
+LIMITS = {"context": MAX_CONTEXT, "concurrency": MAX_CONCURRENCY, "free_bytes": 1 << 50}
+"""Beyond these a figure is a slip; counts of devices have their own limit, the rest that of a context."""
+NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e\d+)?\s?[km]?i?b?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateFields:
+    """An estimate's fields, read."""
+
+    model: str
+    device: DeviceAsk
+    candidate: EstimateAsk
+    count: int | None
+    context: int | None
+    concurrency: int | None
+    free_bytes: int | None
+
+
+def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFields:
+    """An estimate's fields with every word in its canonical form.
+
+    Raises:
+        BadInput: `estimate.unknown_field`, `.missing_field`, `.bad_field`, `.not_modelled`, `scheme.unknown`,
+            `method.unknown` or `engine.unknown`.
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    _check_names(given)
+    _refuse_unmodelled(given)
+    device, count = _read_device(given, spellings)
+    reading = read_scheme(str(given["scheme"]), spellings)
+    group = given.get("group_size", reading[1])
+    return EstimateFields(
+        model=str(given["model"]),
+        device=device,
+        count=count,
+        context=_whole(given, "context"),
+        concurrency=_whole(given, "concurrency"),
+        free_bytes=_whole(given, "free_bytes"),
+        candidate=EstimateAsk(
+            scheme=reading[0],
+            method=read_word("method", given.get("method"), spellings),
+            format=None if given.get("format") is None else str(given["format"]).lower(),
+            group_size=group
+            if group is None or group == PER_CHANNEL
+            else _whole({"group_size": group}, "group_size"),
+            engine=read_word("engine", given.get("engine"), spellings),
+            engine_version=None if given.get("engine_version") is None else str(given["engine_version"]),
+            **{name: _whole(given, name) for name in PLACEMENT},
+            kv_dtype=_read_kv_dtype(given.get("kv_dtype")),
+            prompt_tokens=_whole(given, "prompt_tokens"),
+            gpu_memory_utilization=_read_share(given.get("gpu_memory_utilization")),
+            max_num_batched_tokens=_whole(given, "max_num_batched_tokens"),
+        ),
+    )
+
+
+def read_scheme(text: str, spellings: Spellings) -> tuple[str, int | None]:
+    """Scheme and group size of a spelling.
+
+    Raises:
+        BadInput: `scheme.unknown`, it names no width.
+    """
+    reading = spellings.read_scheme(text)
+    if reading is None:
+        why = spellings.note("scheme", text)
+        raise BadInput(
+            "scheme.unknown",
+            f'"{shorten(text)}" names no scheme{f" ({why})" if why else ""}. '
+            "Examples: W4A16, FP8_DYNAMIC, NVFP4, Q4_K_M, BF16.",
+        )
+    return reading.scheme, reading.group_size
+
+
+def read_word(kind: str, text: Any, spellings: Spellings) -> str | None:
+    """The canonical word of a spelling; None for none.
+
+    Raises:
+        BadInput: `<kind>.unknown`.
+    """
+    if text is None:
+        return None
+    word = spellings.read(kind, str(text))
+    if word is None:
+        why = spellings.note(kind, str(text))
+        raise BadInput(
+            f"{kind}.unknown", f'"{shorten(str(text))}" names no {kind}{f": {why}" if why else ""}.'
+        )
+    return word
+
+
+def _check_names(given: Mapping[str, Any]) -> None:
+    known = sorted({*NEEDED, *OPTIONAL})
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise BadInput(
+            "estimate.unknown_field",
+            f'An estimate has no field "{shorten(unknown[0])}". Fields: {", ".join(known)}.',
+            choices=known,
+        )
+    missing = [name for name in NEEDED if not str(given.get(name) or "").strip()]
+    if missing:
+        raise BadInput("estimate.missing_field", f"An estimate needs {', '.join(missing)}.")
+
+
+def _refuse_unmodelled(given: Mapping[str, Any]) -> None:
+    """Parts of a placement that no formula covers yet: refused, for a number without them would be wrong."""
+    if given.get("offload"):
+        raise BadInput(
+            "estimate.not_modelled", "CPU offload is not modelled yet: estimate without it (offload 0)."
+        )
+    if given.get("ep", 1) != 1:
+        raise BadInput(
+            "estimate.not_modelled", "Expert parallel is not modelled yet: estimate without it (ep 1)."
+        )
+    options = given.get("engine_options")
+    if options:
+        names = (
+            ", ".join(sorted(map(str, options))) if isinstance(options, Mapping) else shorten(str(options))
+        )
+        raise BadInput(
+            "estimate.not_modelled",
+            f"These engine options are not modelled yet: {names}. Modelled are gpu_memory_utilization, "
+            "max_num_batched_tokens and kv_dtype, each a field of its own.",
+        )
+
+
+def _read_device(given: Mapping[str, Any], spellings: Spellings) -> tuple[DeviceAsk, int | None]:
+    """The card by its canonical name where its spelling is known, and how many; None when nobody said."""
+    text, count = str(given["device"]).strip(), _whole(given, "count")
+    known = spellings.read("gpu", text)
+    ask = DeviceAsk(count=1, words=known) if known else read_device(text)
+    if ask.count > 1 and count is not None and count != ask.count:
+        raise BadInput(
+            "estimate.bad_field", f'device says {ask.count} ("{shorten(text)}"), count says {count}.'
+        )
+    return ask, count or (ask.count if ask.count > 1 else None)
+
+
+def _whole(given: Mapping[str, Any], name: str) -> int | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        value = read_number(value)
+    limit = MAX_DEVICES if name in {"count", *PLACEMENT} else LIMITS.get(name, MAX_CONTEXT)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 1 <= value <= limit or value != int(value):
+        raise BadInput(
+            "estimate.bad_field",
+            f'{name} is a whole number from 1 to {limit:,}, not "{shorten(str(given[name]))}".',
+        )
+    return int(value)
+
+
+def _read_kv_dtype(value: Any) -> str:
+    word = str(value or "auto").strip().lower().replace("-", "_")
+    word = KV_SPELLINGS.get(word, word)
+    if word not in KV_DTYPE_BYTES:
+        known = list(KV_DTYPE_BYTES)
+        raise BadInput(
+            "estimate.bad_field",
+            f'kv_dtype is one of {", ".join(known)}, not "{shorten(word)}".',
+            choices=known,
+        )
+    return word
+
+
+def _read_share(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
+        raise BadInput(
+            "estimate.bad_field",
+            f'gpu_memory_utilization is above 0 and at most 1, not "{shorten(str(value))}".',
+        )
+    return float(value)
