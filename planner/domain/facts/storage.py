@@ -68,7 +68,7 @@ def rank_bytes(
         elif tensor.role == "head":
             head += size
         else:
-            layer += size * (tensor.count // model.num_layers)
+            layer += size * _count_in_layer(tensor, model)
     return StoredBytes((layer,) * model.num_layers, embedding, head, 2 * model.hidden_size)
 
 
@@ -91,6 +91,11 @@ def matrix_bytes(rows: int, columns: int, scheme: Scheme, group_size: int | None
 def bits_per_weight(stored: StoredBytes, parameters: int) -> float:
     """Stored bits over parameters, everything counted."""
     return 8 * stored.total / parameters
+
+
+def _count_in_layer(tensor: Tensor, model: ModelFacts) -> int:
+    """How many a layer holds; the final norm among the norms belongs to none."""
+    return (tensor.count - (tensor.role == "norm")) // model.num_layers
 
 
 def _shard(tensor: Tensor, model: ModelFacts, tp: int) -> Tensor:
@@ -124,7 +129,7 @@ def _gguf_bytes(model: ModelFacts, layout: Sequence[Tensor], ftype: str, tables:
         elif tensor.role == "head":
             head += sizes[0]
         else:
-            each = tensor.count // model.num_layers
+            each = _count_in_layer(tensor, model)
             for layer in range(model.num_layers):
                 by_layer[layer] += each * sizes[layer]
     return StoredBytes(tuple(by_layer), embedding, head, 4 * model.hidden_size)

@@ -37,7 +37,7 @@ def test_reads_every_option_in_one_sentence():
     [
         pytest.param("2x A6000", [(2, "A6000")], id="count-x"),
         pytest.param("2xA6000", [(2, "A6000")], id="glued"),
-        pytest.param("2 × A6000", [(2, "A6000")], id="multiplication-sign"),  # noqa: RUF001
+        pytest.param("2 × A6000", [(2, "A6000")], id="multiplication-sign"),
         pytest.param("2*A6000", [(2, "A6000")], id="star"),
         pytest.param("2 A6000", [(2, "A6000")], id="count-alone"),
         pytest.param("A6000 x2", [(2, "A6000")], id="count-after"),

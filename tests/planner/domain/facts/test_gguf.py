@@ -1,0 +1,70 @@
+"""llama.cpp's mixes tensor by tensor, with the fallbacks that the demo model's 576 columns need."""
+
+import pytest
+
+from planner.domain.facts.gguf import container_bytes, layer_types
+from planner.domain.facts.tensors import tensor_layout
+
+MORE_BITS_OF_30 = {0, 1, 2, 5, 8, 11, 14, 17, 20, 23, 26, 27, 28, 29}
+"""use_more_bits of src/llama-quant.cpp for 30 layers: below 30/8 = 3, from 7 x 30/8 = 26, and every third of
+the rest counted from 3."""
+
+
+def types_of(model, tables, ftype, role):
+    tensor = next(tensor for tensor in tensor_layout(model) if tensor.role == role)
+    return [found.name for found in layer_types(model, tensor, ftype, tables.gguf)]
+
+
+@pytest.mark.parametrize(
+    ("ftype", "row_of_256_bytes"),
+    [
+        # ggml-common.h: bytes of a block struct for 256 weights.
+        pytest.param("Q2_K", 84, id="q2_k"),
+        pytest.param("Q3_K", 110, id="q3_k"),
+        pytest.param("Q4_K", 144, id="q4_k"),
+        pytest.param("Q5_K", 176, id="q5_k"),
+        pytest.param("Q6_K", 210, id="q6_k"),
+        pytest.param("Q8_0", 8 * 34, id="q8_0-blocks-of-32"),
+        pytest.param("F16", 512, id="f16"),
+    ],
+)
+def test_a_block_has_the_bytes_of_its_struct(tables, ftype, row_of_256_bytes):
+    assert tables.gguf.types[ftype].row_bytes(256) == row_of_256_bytes
+
+
+def test_attention_rows_of_576_fall_back_and_feed_forward_rows_of_1536_do_not(demo, tables):
+    # 576 = 2.25 x 256: Q4_K falls back to Q5_0. 1536 = 6 x 256 holds whole blocks.
+    assert set(types_of(demo, tables, "Q4_K_M", "q")) == {"Q5_0"}
+    assert set(types_of(demo, tables, "Q4_K_M", "gate")) == {"Q5_0"}
+    assert set(types_of(demo, tables, "Q4_K_M", "down")) == {"Q4_K", "Q6_K"}
+
+
+def test_some_layers_get_more_bits(demo, tables):
+    downs = types_of(demo, tables, "Q4_K_M", "down")
+    assert {layer for layer, name in enumerate(downs) if name == "Q6_K"} == MORE_BITS_OF_30
+    values = types_of(demo, tables, "Q4_K_M", "v")
+    assert {layer for layer, name in enumerate(values) if name == "Q8_0"} == MORE_BITS_OF_30
+
+
+def test_a_tied_embedding_is_stored_as_the_output_matrix(demo, tables, a_model):
+    assert types_of(demo, tables, "Q4_K_M", "embedding") == ["Q8_0"]
+    assert types_of(a_model(), tables, "Q4_K_M", "head") == ["Q6_K"]
+    assert types_of(a_model(), tables, "Q4_K_M", "embedding") == ["Q4_K"]
+
+
+def test_values_of_an_80_layer_model_have_at_least_five_bits(qwen72b, tables):
+    assert set(types_of(qwen72b, tables, "Q4_K_M", "v")) == {"Q5_K", "Q6_K"}
+
+
+def test_vectors_stay_in_32_bits(demo, tables):
+    assert set(types_of(demo, tables, "Q2_K", "norm")) == {"F32"}
+
+
+def test_a_row_that_nothing_divides_stays_in_16_bits(a_model, tables):
+    odd = a_model(hidden_size=1040, head_dim=65, num_heads=16)
+    assert set(types_of(odd, tables, "Q4_K_M", "q")) == {"F16"}
+
+
+def test_the_container_grows_with_its_metadata_alone(demo):
+    layout = tensor_layout(demo)
+    assert container_bytes(layout, 1000) - container_bytes(layout, 0) == 1000
