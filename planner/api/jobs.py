@@ -99,7 +99,7 @@ async def _tell(
         quiet += LOOK_SECONDS
         if quiet >= PING_SECONDS:
             quiet = 0.0
-            yield ServerSentEventMessage(comment="still here")
+            yield ServerSentEventMessage(data=None, comment="still here")
         await anyio.sleep(LOOK_SECONDS)
 
 

@@ -11,8 +11,9 @@ def read_events(lines: Iterable[str]) -> Iterator[JobEvent]:
     data: list[str] = []
     for line in lines:
         name, _, value = line.partition(":")
-        if not line and data:
-            yield JobEvent.model_validate(json.loads("\n".join(data)))
+        if not line:
+            if text := "\n".join(data):
+                yield JobEvent.model_validate(json.loads(text))
             data = []
         elif name == "data":
             data.append(value.removeprefix(" "))

@@ -1,0 +1,162 @@
+"""Work for a service: claim a job, run it, tell about it, hand in what came of it.
+
+Everything goes out over REST; nothing listens here. A job's fate is decided by the service: what is handed in for
+a job that is over, or that another host holds by now, changes nothing.
+"""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from executors.errors import ExecutorError, JobCancelled
+from executors.inventory import find_free_vram_bytes
+from executors.jobs import run_job
+from executors.line import Line
+from executors.publish import read_manifest
+from planner.contract.answers import Claim, ClaimState, JobRecord
+from planner.contract.client import Client
+from planner.contract.errors import ContractError, ServiceGone
+from planner.contract.requests import JobFailure, JobReport
+
+POLL_SECONDS = 20.0
+HAND_IN_TRIES = 20
+GONE_WAIT_SECONDS = 2.0
+
+RunJob = Callable[..., dict[str, Any]]
+
+log = logging.getLogger("bitwright.executor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """One host's worker: a connection, its folders, and the word to stop."""
+
+    client: Client
+    host: str
+    cache: Path
+    artifacts: Path
+    stop: threading.Event
+    is_working: threading.Event = field(default_factory=threading.Event)
+    """Set while a job runs: a signal then cancels the job instead of ending the process."""
+    run: RunJob = run_job
+
+    def work(self) -> None:
+        """Claim and run jobs until told to stop; a service that is gone is asked again.
+
+        Raises:
+            ContractError: the service refuses this executor itself.
+        """
+        while not self.stop.is_set():
+            try:
+                claim = self.client.claim_job(self.host, wait_seconds=POLL_SECONDS)
+            except ServiceGone as error:
+                log.warning("%s", error.message)
+                self.stop.wait(GONE_WAIT_SECONDS)
+                continue
+            if claim.job is not None:
+                self.run_claim(claim)
+
+    def work_once(self, job_id: str) -> str:
+        """Wait for one job to be approved, run it, and answer the state it ended in.
+
+        Raises:
+            ContractError: the job is unknown, over or in other hands, or the service is gone.
+        """
+        while not self.stop.is_set():
+            claim = self.client.claim_job(self.host, job_id=job_id, wait_seconds=POLL_SECONDS)
+            if claim.job is not None:
+                return self.run_claim(claim)
+        return "stopped"
+
+    def run_claim(self, claim: Claim) -> str:
+        """Run a claimed job to its end and hand in the outcome; the state the service gives it."""
+        assert claim.job is not None
+        assert claim.claim_id is not None
+        log.info("job %s: %s", claim.job.job_id, describe_work(claim.job))
+        outcome = self._run(claim.job, claim.claim_id)
+        try:
+            state = self._hand_in(claim.claim_id, outcome)
+        except ContractError as error:
+            log.warning("could not hand in job %s: %s", claim.job.job_id, error.message)
+            return "lost"
+        log.info("job %s is %s", state.job_id, state.state)
+        return state.state
+
+    def _run(self, job: JobRecord, claim_id: str) -> JobReport | JobFailure:
+        self.is_working.set()
+        cancel = threading.Event()
+        watcher = threading.Thread(target=_pass_on, args=(self.stop, cancel), daemon=True)
+        watcher.start()
+        try:
+            with Line(self.client, claim_id, cancel) as line:
+                made = self.run(
+                    name_destination(job.specification, self.artifacts),
+                    cache=self.cache,
+                    artifacts=self.artifacts,
+                    on_event=line.tell,
+                    cancel=cancel,
+                )
+            return JobReport(**made)
+        except JobCancelled as error:
+            if self.stop.is_set():
+                return JobFailure(
+                    code="executor.stopped", message="The executor was stopped. Nothing was published."
+                )
+            return JobFailure(code=error.code, message=error.message)
+        except ExecutorError as error:
+            return JobFailure(code=error.code, message=error.message)
+        except Exception as error:  # noqa: BLE001 - the service must hear of it, whatever it was
+            return _explain_surprise(error)
+        finally:
+            cancel.set()  # lets the watcher go
+            self.is_working.clear()
+
+    def _hand_in(self, claim_id: str, outcome: JobReport | JobFailure) -> ClaimState:
+        """Try for minutes: what was made is worth more than a wait."""
+        for _ in range(HAND_IN_TRIES):
+            try:
+                if isinstance(outcome, JobReport):
+                    return self.client.complete_job(claim_id, outcome)
+                return self.client.fail_job(claim_id, outcome)
+            except ServiceGone as error:
+                log.warning("%s", error.message)
+                if self.stop.wait(GONE_WAIT_SECONDS):
+                    raise
+        raise ServiceGone(self.client.url, "it was asked many times")
+
+
+def name_destination(specification: Mapping[str, Any], artifacts: Path) -> dict[str, Any]:
+    """The job with what only this host knows: a free name for its artifact, and free accelerator memory."""
+    job = {**specification, "free_vram_bytes": find_free_vram_bytes()}
+    name, job_id = job.get("artifact_name") or "", job["job_id"]
+    if name and (artifacts / name).exists():
+        manifest = read_manifest(artifacts / name) or {}
+        if manifest.get("job_id") != job_id:
+            job["artifact_name"] = f"{name}-{job_id}"
+    return job
+
+
+def describe_work(job: JobRecord) -> str:
+    """What is to be made, in words."""
+    made = job.specification
+    group = f" group {made['group_size']}" if made.get("group_size") else ""
+    return f"{made.get('scheme')}{group} by {made.get('method')} of {made.get('model_id')}"
+
+
+def _pass_on(stop: threading.Event, cancel: threading.Event) -> None:
+    while not cancel.is_set():
+        if stop.wait(0.1):
+            cancel.set()
+
+
+def _explain_surprise(error: Exception) -> JobFailure:
+    reference = secrets.token_hex(4)
+    log.error("unexpected, reference %s", reference, exc_info=error)
+    return JobFailure(
+        code="executor.unexpected",
+        message=f"The executor failed in a way nobody foresaw. Its log has it under {reference}.",
+    )

@@ -1,0 +1,163 @@
+"""`bitwright executor`: settings, the connection and the agent meet here."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from executors.settings import Settings, read_settings
+
+PARENT_LOOK_SECONDS = 0.5
+
+
+@click.group(invoke_without_command=True)
+@click.option("--server", help="Address of the service; BITWRIGHT_SERVER without it.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file that holds the token, or a server.json; BITWRIGHT_TOKEN without it.",
+)
+@click.option("--host", "host_name", help="Name to claim jobs under; this host's own without it.")
+@click.option("--once", metavar="JOB_ID", help="Run this job alone, then end.")
+@click.option(
+    "--artifacts", type=click.Path(path_type=Path, file_okay=False), help="Folder for what is made."
+)
+@click.option("--parent-pid", type=int, hidden=True, help="End when this process does.")
+@click.pass_context
+def executor(
+    context: click.Context,
+    server: str | None,
+    token_file: Path | None,
+    host_name: str | None,
+    once: str | None,
+    artifacts: Path | None,
+    parent_pid: int | None,
+) -> int:
+    """Run quantization jobs of a service on this host."""
+    if context.invoked_subcommand is not None:
+        return 0
+    settings = read_settings()
+    url = server or settings.server
+    if not url:
+        raise click.UsageError("Say which service: --server http://HOST:PORT, or set BITWRIGHT_SERVER.")
+    token = read_token(token_file, settings)
+    return work(
+        settings,
+        url=url,
+        token=token,
+        host=host_name or settings.host,
+        artifacts=artifacts or settings.home / "artifacts",
+        once=once,
+        parent_pid=parent_pid,
+    )
+
+
+def work(
+    settings: Settings,
+    *,
+    url: str,
+    token: str,
+    host: str,
+    artifacts: Path,
+    once: str | None,
+    parent_pid: int | None,
+) -> int:
+    """Work until told to stop, or through one job; the exit status."""
+    from executors.agent import Agent
+    from planner.contract.client import Client
+    from planner.contract.errors import ContractError
+
+    start_log()
+    stop = threading.Event()
+    with Client(url, token) as client:
+        agent = Agent(client=client, host=host, cache=settings.cache, artifacts=artifacts, stop=stop)
+        listen_for_end(stop, parent_pid, is_busy=agent.is_working.is_set)
+        try:
+            if once is None:
+                agent.work()
+                return 0
+            return 0 if agent.work_once(once) == "completed" else 6
+        except ContractError as error:
+            click.echo(f"error: {error.message}  [{error.code}]", err=True)
+            return error.exit_status
+
+
+@executor.command("demo-model")
+@click.option("--parent-pid", type=int, hidden=True, help="End when this process does.")
+def demo_model(parent_pid: int | None) -> int:
+    """Make the demo model in the cache, telling progress as JSON lines, the last one the result."""
+    from executors.demo_model import open_demo_model
+    from executors.errors import ExecutorError
+
+    stop = threading.Event()
+    listen_for_end(stop, parent_pid, is_busy=lambda: True)
+    try:
+        folder = open_demo_model(cache=read_settings().cache, on_event=tell_line, cancel=stop)
+    except ExecutorError as error:
+        tell_line({"event": "error", "code": error.code, "message": error.message})
+        return 1
+    tell_line({"event": "result", "model_dir": str(folder)})
+    return 0
+
+
+@executor.command("inventory")
+def inventory() -> int:
+    """Print what this host has, as one JSON object."""
+    from executors.inventory import take_inventory
+
+    click.echo(json.dumps(take_inventory(read_settings().home), indent=2))
+    return 0
+
+
+def read_token(token_file: Path | None, settings: Settings) -> str:
+    """The token from a file, which may be a home's server.json, or from the environment; never typed."""
+    if token_file is None:
+        own = settings.home / "server.json"
+        if settings.token or not own.is_file():
+            return settings.token
+        token_file = own
+    try:
+        text = token_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise click.UsageError(f"Cannot read {token_file}: {error.strerror}.") from error
+    return str(json.loads(text)["token"]) if text.startswith("{") else text
+
+
+def listen_for_end(stop: threading.Event, parent_pid: int | None, *, is_busy: Callable[[], bool]) -> None:
+    """Set `stop` on SIGTERM, SIGINT, or when the parent is gone; an idle process is interrupted in its wait."""
+
+    def take_signal(number: int, frame: object) -> None:
+        del number, frame
+        stop.set()
+        if not is_busy():
+            raise SystemExit(130)
+
+    signal.signal(signal.SIGTERM, take_signal)
+    signal.signal(signal.SIGINT, take_signal)
+    if parent_pid is not None:
+        threading.Thread(target=_watch_parent, args=(parent_pid,), daemon=True).start()
+
+
+def _watch_parent(parent_pid: int) -> None:
+    while os.getppid() == parent_pid:
+        time.sleep(PARENT_LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def tell_line(event: dict[str, object]) -> None:
+    """One event, one line, at once."""
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def start_log() -> None:
+    """Progress of the executor itself on standard error."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.getLogger("bitwright").setLevel(logging.INFO)

@@ -1,0 +1,36 @@
+"""Settings of an executor, read once from the environment in `main`."""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from platformdirs import user_cache_path, user_data_path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where an executor works; each field is one `BITWRIGHT_*` variable."""
+
+    home: Path
+    """BITWRIGHT_HOME: finished artifacts lie under `artifacts/`. Default: the platform's data folder."""
+    cache: Path
+    """BITWRIGHT_CACHE: environments, the demo model, references. Default: the platform's cache folder."""
+    server: str
+    """BITWRIGHT_SERVER: address of the service. Default: none, --server says it."""
+    token: str = field(repr=False)
+    """BITWRIGHT_TOKEN: the service's token. Default: none, --token-file names a file that holds it."""
+    host: str
+    """BITWRIGHT_HOST: the name this host claims jobs under. Default: the host's own."""
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from the environment."""
+    return Settings(
+        home=Path(environment.get("BITWRIGHT_HOME") or user_data_path("bitwright")).expanduser(),
+        cache=Path(environment.get("BITWRIGHT_CACHE") or user_cache_path("bitwright")).expanduser(),
+        server=environment.get("BITWRIGHT_SERVER") or "",
+        token=environment.get("BITWRIGHT_TOKEN") or "",
+        host=environment.get("BITWRIGHT_HOST") or platform.node() or "localhost",
+    )

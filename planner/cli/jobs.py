@@ -1,0 +1,94 @@
+"""`bitwright jobs`: what runs and ran; `watch`, `approve` and `cancel` one."""
+
+import json
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from planner.cli.door import Session, open_door
+
+OVER_BADLY = 6
+
+
+@click.group(invoke_without_command=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@click.pass_context
+def jobs(context: click.Context, limit: int, as_json: bool) -> int:
+    """List jobs, newest first."""
+    if context.invoked_subcommand is not None:
+        return 0
+    session: Session = context.obj
+    with open_door(session) as door:
+        found = door.list_jobs(limit)
+    if as_json:
+        click.echo(json.dumps({"jobs": found}, ensure_ascii=False))
+        return 0
+    if not found:
+        click.echo('no jobs yet; make one with: bitwright quantize "demo for this machine"')
+        return 0
+    table = Table("job", "state", "what", "model", "decision", "host", "updated", box=None, pad_edge=False)
+    for job in found:
+        made = job["specification"]
+        group = f" g{made['group_size']}" if made.get("group_size") else ""
+        what = f"{made['scheme']}{group} by {made['method']}"
+        table.add_row(
+            job["job_id"],
+            job["state"],
+            what,
+            made["model_id"],
+            job["decision_id"],
+            job["host"] or "–",
+            job["updated_at"][:19],
+        )
+    Console(highlight=False, soft_wrap=True).print(table)
+    return 0
+
+
+@jobs.command()
+@click.argument("job_id")
+@click.option("--json", "as_json", is_flag=True, help="The job as one JSON object when it is over.")
+@click.pass_obj
+def watch(session: Session, job_id: str, as_json: bool) -> int:
+    """Follow a job to its end."""
+    from planner.cli.following import follow_job
+    from planner.cli.progress import make_progress
+
+    with open_door(session) as door:
+        with make_progress(Console(stderr=as_json, highlight=False)) as progress:
+            for event in follow_job(door, job_id, None):
+                progress.tell(event)
+        job = door.find_job(job_id)
+    click.echo(json.dumps(job, ensure_ascii=False) if as_json else _describe_end(job))
+    return OVER_BADLY if job["state"] in {"failed", "cancelled"} else 0
+
+
+@jobs.command()
+@click.argument("job_id")
+@click.option("--json", "as_json", is_flag=True, help="The job as one JSON object.")
+@click.pass_obj
+def approve(session: Session, job_id: str, as_json: bool) -> int:
+    """Let executors have a submitted job."""
+    with open_door(session) as door:
+        job = door.approve_job(job_id)
+    click.echo(json.dumps(job, ensure_ascii=False) if as_json else _describe_end(job))
+    return 0
+
+
+@jobs.command()
+@click.argument("job_id")
+@click.option("--json", "as_json", is_flag=True, help="The job as one JSON object.")
+@click.pass_obj
+def cancel(session: Session, job_id: str, as_json: bool) -> int:
+    """Stop a job, wherever it is."""
+    with open_door(session) as door:
+        job = door.cancel_job(job_id)
+    click.echo(json.dumps(job, ensure_ascii=False) if as_json else _describe_end(job))
+    return 0
+
+
+def _describe_end(job: dict[str, object]) -> str:
+    error = job["error"]
+    why = f": {error['message']}  [{error['code']}]" if isinstance(error, dict) else ""
+    return f"job {job['job_id']} is {job['state']}{why}"

@@ -1,0 +1,104 @@
+"""Processes that a command starts and always ends: the service of the home, an executor for one job.
+
+Each gets a session of its own, so that Ctrl-C reaches the command alone, which then ends them in order; and each
+is told this process's id, so that it ends by itself should the command be killed.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from planner.cli.server_door import KINDS
+from planner.domain.errors import MachineRefused
+from planner.live_server import LiveServer, find_live_server, read_server
+from planner.settings import Settings
+
+END_SECONDS = 20.0
+"""More than a backend's own grace: its group is ended before its executor is."""
+
+
+@contextmanager
+def open_service(settings: Settings) -> Iterator[LiveServer]:
+    """The service that owns the home: a live one, or one that is started here and ended here.
+
+    Raises:
+        BitwrightError: what the service refused when it started.
+    """
+    live = find_live_server(settings.home)
+    if live is not None:
+        yield live
+        return
+    command = bitwright("serve", "--port", "0", "--parent-pid", str(os.getpid()), "--json")
+    with started(command, settings.home / "logs" / "service.log", output=subprocess.PIPE) as service:
+        yield _wait_for_service(service, settings)
+
+
+@contextmanager
+def started(
+    command: Sequence[str],
+    log: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    output: int | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A running process, its complaints appended to the log; ended on the way out whatever happens."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        complaints = log.open("ab")
+    except OSError as error:
+        raise MachineRefused("home.not_writable", f"Cannot write {log}: {error.strerror}.") from error
+    with complaints:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=complaints if output is None else output,
+            stderr=complaints,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        end_process(process)
+
+
+def bitwright(*arguments: str) -> list[str]:
+    """The command line of another Bitwright process, under this interpreter."""
+    return [sys.executable, "-m", "planner.main", *arguments]
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, wait, make it; a second Ctrl-C cuts the wait short."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(END_SECONDS)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _wait_for_service(service: subprocess.Popen[bytes], settings: Settings) -> LiveServer:
+    """Its first line says that it is ready, or what it refused."""
+    assert service.stdout is not None
+    line = service.stdout.readline()
+    try:
+        said = json.loads(line)
+    except ValueError:
+        said = {}
+    if error := said.get("error"):
+        kind = KINDS.get(service.wait(), MachineRefused)
+        raise kind(error["code"], error["message"])
+    server = read_server(settings.home)
+    if server is None or server.pid != said.get("pid"):
+        log = settings.home / "logs" / "service.log"
+        raise MachineRefused("service.not_started", f"The service did not start. Its log is {log}.")
+    return server

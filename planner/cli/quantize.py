@@ -1,0 +1,203 @@
+"""`bitwright quantize "demo for this machine"`: plan, approve, make it here, measure it, record it.
+
+The service and the executor are processes of their own that speak the contract with us and with each other, as
+they do across machines; both end with this command, whatever happens.
+"""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from planner.cli.door import Door, Session, open_server_door
+from planner.cli.following import FINAL_STATES, follow_job
+from planner.cli.outcome import locate_serve, print_outcome, serve_of
+from planner.cli.processes import bitwright, end_process, open_service, started
+from planner.cli.progress import make_progress
+from planner.domain.errors import BadInput, JobFailed
+from planner.live_server import LiveServer
+from planner.settings import Settings
+
+
+PIPE_WIDTH = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the command was asked to do."""
+
+    ask: Mapping[str, Any]
+    calibration_file: Path | None
+    artifacts: Path | None
+    is_approved: bool
+    as_json: bool
+
+
+@click.command()
+@click.argument("ask")
+@click.option("--scheme", help="Make this scheme: Q4_K_M, FP8_DYNAMIC, W4A16 …")
+@click.option("--method", help="By this method: rtn, gptq …")
+@click.option("--group-size", type=int, help="With this group size.")
+@click.option("--engine", help="For this engine: llama.cpp, vllm, transformers …")
+@click.option("--context", help="Tokens kept a sequence, as 8192 or 32k.")
+@click.option("--concurrency", type=int, help="Sequences served at once.")
+@click.option("--objective", help="What to choose for: balanced, quality, speed or memory.")
+@click.option(
+    "--calibration",
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    help='Text to calibrate on: plain, or JSON lines with a "text" each.',
+)
+@click.option(
+    "--artifacts", type=click.Path(file_okay=False, path_type=Path), help="Folder for what is made."
+)
+@click.option("--yes", "is_approved", is_flag=True, help="Approve the plan without being asked.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output; needs --yes.")
+@click.pass_obj
+def quantize(
+    session: Session,
+    /,
+    ask: str,
+    calibration: Path | None,
+    artifacts: Path | None,
+    is_approved: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Plan, then quantize, measure and record on this machine."""
+    if not is_approved and (as_json or not sys.stdin.isatty()):
+        raise BadInput(
+            "job.not_approved", "Nobody can be asked here: add --yes to approve the plan as it comes."
+        )
+    fields = {"ask": ask, "must_quantize": True, **options}
+    wish = Wish(
+        ask={name: value for name, value in fields.items() if value is not None},
+        calibration_file=calibration and calibration.resolve(),
+        artifacts=artifacts and artifacts.resolve(),
+        is_approved=is_approved,
+        as_json=as_json,
+    )
+    console = make_job_console(as_json=as_json)
+    with open_service(session.settings) as server, open_server_door(server) as door:
+        decision, job = run_quantize(session.settings, server, door, wish, console)
+        if decision["chosen"] is None:
+            return 3
+        if as_json:
+            click.echo(json.dumps(describe_outcome(decision, job), ensure_ascii=False))
+        else:
+            print_outcome(console, decision, job)
+    return 0
+
+
+def run_quantize(
+    settings: Settings, server: LiveServer, door: Door, wish: Wish, console: Console
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """From a wish to a completed job and its decision with measurements; the job is empty when nothing fits.
+
+    Raises:
+        JobFailed: the job ended without an artifact, with the executor's own code and sentence.
+    """
+    from planner.cli.demo_model import ensure_demo_model
+
+    ensure_demo_model(settings, door, wish.ask, console)
+    decision = door.plan(wish.ask)
+    _show_plan(decision, as_json=wish.as_json)
+    if decision["chosen"] is None:
+        return decision, {}
+    calibration = None if wish.calibration_file is None else str(wish.calibration_file)
+    job = door.submit_job(decision["decision_id"], {}, calibration)
+    job = _run_job(settings, server, door, wish, job, console)
+    if job["state"] != "completed":
+        error = job["error"] or {
+            "code": "job.cancelled",
+            "message": "The job was cancelled. Nothing was published.",
+        }
+        raise JobFailed(error["code"], error["message"])
+    return door.show_decision(decision["decision_id"]), job
+
+
+def describe_outcome(decision: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
+    """The one JSON object of `--json`."""
+    return {
+        "decision_id": job["decision_id"],
+        "job_id": job["job_id"],
+        "state": job["state"],
+        "chosen": {
+            name: job["specification"][name]
+            for name in ("scheme", "method", "format", "group_size", "backend")
+        },
+        "artifact_dir": job["result"]["artifact_dir"],
+        "serve": locate_serve(serve_of(decision, job), job),
+        "measurement": job["result"]["measurement"],
+        "predicted_vs_measured": [row for row in decision["measurements"] if row["job_id"] == job["job_id"]],
+    }
+
+
+def _run_job(
+    settings: Settings, server: LiveServer, door: Door, wish: Wish, job: dict[str, Any], console: Console
+) -> dict[str, Any]:
+    """Have a submitted job approved and run by an executor of our own; the job when it is over."""
+    job_id = job["job_id"]
+    with ExitStack() as ending:
+        # Last in, first out: the job is cancelled before its executor is ended.
+        executor = ending.enter_context(
+            started(
+                executor_command(server.url, job_id, wish.artifacts),
+                settings.home / "logs" / "executor.log",
+                environment={"BITWRIGHT_TOKEN": server.token},
+            )
+        )
+        ending.callback(_cancel_unfinished, door, job_id)
+        if not wish.is_approved and not click.confirm("Make it?", default=True):
+            door.cancel_job(job_id)
+            return door.find_job(job_id)
+        door.approve_job(job_id)
+        console.print(f"making it   job {job_id} on {platform.node()}", soft_wrap=True)
+        with make_progress(console) as progress:
+            for event in follow_job(door, job_id, executor):
+                progress.tell(event)
+        job = door.find_job(job_id)
+        if job["state"] == "completed":
+            end_process(executor)
+    return job
+
+
+def make_job_console(*, as_json: bool) -> Console:
+    """Where progress and outcome go: standard error when standard output is for one JSON object."""
+    console = Console(stderr=as_json, highlight=False)
+    return console if console.is_terminal else Console(stderr=as_json, highlight=False, width=PIPE_WIDTH)
+
+
+def executor_command(url: str, job_id: str, artifacts: Path | None) -> list[str]:
+    """An executor for one job; its token travels in the environment."""
+    where = [] if artifacts is None else ["--artifacts", str(artifacts)]
+    return bitwright("executor", "--server", url, "--once", job_id, "--parent-pid", str(os.getpid()), *where)
+
+
+def _cancel_unfinished(door: Door, job_id: str) -> None:
+    """On the way out by Ctrl-C or an error: nothing goes on behind the command's back."""
+    from planner.domain.errors import BitwrightError
+
+    try:
+        if door.find_job(job_id)["state"] not in FINAL_STATES:
+            door.cancel_job(job_id)
+            click.echo(f"stopping job {job_id}; nothing will be published", err=True)
+    except BitwrightError:
+        return  # the service is gone; the executor is ended all the same
+
+
+def _show_plan(decision: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        if decision["chosen"] is None:
+            click.echo(json.dumps(decision, ensure_ascii=False))
+        return
+    from planner.cli.render import print_plan
+
+    print_plan(decision)
