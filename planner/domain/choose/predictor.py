@@ -89,7 +89,7 @@ class Predictor:
             also_quality=(self.quality_of(candidate, HELD_OUT_TEXT),),
             speed=speed,
             bytes_per_step=(bytes_read + sequences * self.workload.context_tokens * kv_token)
-            / (candidate.placement.tp * candidate.placement.dp),
+            / candidate.placement.tp,
             artifact_bytes=artifact,
             bits_per_weight=bits_per_weight(stored, self.params),
             job=self.job_of(candidate, artifact),

@@ -86,7 +86,6 @@ def predict_speed(
     bytes_per_step = (weights_bytes_read + sequences * held_tokens * kv_bytes_per_token) / placement.tp
     peak_rate = device.bandwidth_bytes_per_s / bytes_per_step
     steps = [peak_rate * share for share in (decode.low, decode.likely, decode.high)]
-    streams = sequences * placement.dp
     prefill = find_efficiency(evidence, engine, device, "prefill", weight_bits)
     prefill_rate = ttft = None
     if prefill is not None and device.fp16_flops:
@@ -96,7 +95,7 @@ def predict_speed(
         decode_tokens_per_s=steps[1],
         decode_low=steps[0],
         decode_high=steps[2],
-        total_tokens_per_s=steps[1] * streams,
+        total_tokens_per_s=steps[1] * workload.concurrency,
         prefill_tokens_per_s=prefill_rate,
         ttft_ms=ttft,
         itl_ms=1000 / steps[1],

@@ -1,0 +1,99 @@
+"""The job's own cost from stated rates, and past jobs in the formula's place."""
+
+import pytest
+
+from planner.domain.facts.evidence import EvidenceBase, JobRatio
+from planner.domain.predict.job_cost import predict_job_cost
+from planner.domain.predict.memory import Constant
+
+
+def constant(low, likely, high):
+    return Constant(low, likely, high, "a test")
+
+
+RATES = {
+    ("tool", "*", "any", "convert_rate"): constant(5e7, 2e8, 8e8),
+    ("tool", "gptq", "cpu", "seconds_per_param_token"): constant(1e-12, 1e-11, 1e-10),
+    ("tool", "gptq", "gpu", "seconds_per_param_token"): constant(1e-14, 1e-13, 1e-12),
+    ("tool", "*", "any", "ram_fixed"): constant(1e9, 1e9, 2e9),
+    ("tool", "*", "any", "ram_weights"): constant(1, 1, 2),
+    ("llamacpp", "*", "any", "convert_rate"): constant(5e7, 1e8, 4e8),
+    ("llamacpp", "*", "any", "quantize_rate"): constant(5e7, 1e8, 4e8),
+    ("llamacpp", "*", "any", "ram_fixed"): constant(1e8, 1e8, 1e8),
+    ("llamacpp", "*", "any", "ram_matrices"): constant(4, 6, 10),
+}
+
+
+@pytest.fixture
+def cost(a_model):
+    """Cost of a model of exactly a billion parameters, 2 GB in 16 bits."""
+
+    def build(backend="tool", method="rtn", *, calibrated=False, kind="cpu", jobs=None, **fields):
+        return predict_job_cost(
+            a_model(params_total=1_000_000_000, **fields),
+            backend=backend,
+            method=method,
+            calibrated=calibrated,
+            kind=kind,
+            device_name="CPU test",
+            artifact_bytes=600_000_000,
+            constants=RATES,
+            evidence=EvidenceBase(version="test", jobs=jobs or {}),
+        )
+
+    return build
+
+
+def test_rounding_alone_moves_the_weights(cost):
+    found = cost()
+    # 2e9 bytes at 8e8, 2e8 and 5e7 a second: 2.5, 10 and 40 s.
+    assert found.minutes * 60 == pytest.approx(10)
+    assert (found.minutes_low * 60, found.minutes_high * 60) == (pytest.approx(2.5), pytest.approx(40))
+    assert (found.calibration_samples, found.basis) == (0, "prior")
+
+
+def test_calibration_costs_time_for_each_parameter_and_token(cost):
+    found = cost(method="gptq", calibrated=True)
+    # 64 x 512 = 32,768 tokens x 1e9 parameters x 1e-11 s = 327.68 s, beside 10 s of moving.
+    assert found.minutes * 60 == pytest.approx(337.68)
+    assert (found.calibration_samples, found.calibration_tokens) == (64, 512)
+
+
+def test_llamacpp_converts_then_quantizes_and_needs_the_16_bit_file_as_well(cost):
+    found = cost("llamacpp")
+    assert found.minutes * 60 == pytest.approx(20 + 20)
+    # To fetch 2e9, the 16-bit file 2e9, the artifact 6e8.
+    assert found.disk_bytes == 4_600_000_000
+    # 1e8 + 6 x 2 x 1024 x 32000 (the embedding is its largest matrix)
+    assert found.ram_bytes == 100_000_000 + 6 * 65_536_000
+
+
+def test_a_checkpoint_that_is_here_is_not_fetched(cost):
+    assert cost(path="/models/here").disk_bytes == 600_000_000
+    assert cost().disk_bytes == 2_600_000_000
+
+
+def test_past_jobs_replace_the_guess(cost):
+    ratio = JobRatio("tool", "rtn", "CPU test", 0.8, 2.0, 3.0, 5)
+    found = cost(jobs={("tool", "rtn", "CPU test"): ratio})
+    assert (found.minutes * 60, found.basis) == (pytest.approx(20), "measured")
+    assert (found.minutes_low * 60, found.minutes_high * 60) == (pytest.approx(8), pytest.approx(30))
+    other = cost(jobs={("tool", "rtn", "another card"): ratio})
+    assert other.basis == "prior"
+
+
+def test_device_memory_is_asked_for_on_gpus_alone(cost):
+    assert cost().vram_bytes == 0
+    assert cost("llamacpp", kind="gpu").vram_bytes == 0
+    plain, hessian = (
+        cost(method=method, calibrated=method == "gptq", kind="gpu").vram_bytes for method in ("rtn", "gptq")
+    )
+    # GPTQ keeps two 4096 x 4096 matrices of 32 bits beside the layer.
+    assert hessian - plain == 2 * 4 * 4096 * 4096
+
+
+def test_minutes_always_have_an_interval_around_them(cost):
+    for found in (cost(), cost("llamacpp"), cost(method="gptq", calibrated=True, kind="gpu")):
+        assert found.minutes_low <= found.minutes <= found.minutes_high
+        assert found.ram_bytes <= found.ram_high_bytes
+        assert found.sources
