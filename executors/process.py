@@ -121,6 +121,7 @@ def bare_environment(scratch: Path, shared_modules: Path, threads: int) -> dict[
         "TRANSFORMERS_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "PASSIVE",  # on a busy host, threads that spin while they wait double the work
         "PYTHONPATH": str(shared_modules),
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",

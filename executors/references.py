@@ -59,27 +59,3 @@ def prune_references(folder: Path, keep: Collection[str]) -> None:
         total += path.stat().st_size
         if total > KEPT_REFERENCES_BYTES and path.name not in keep:
             path.unlink(missing_ok=True)
-
-
-def drop_large_baseline(path: Path) -> None:
-    """Remove a converted 16-bit file that is too large to be kept between jobs."""
-    if path.is_file() and path.stat().st_size > KEPT_BASELINE_BYTES:
-        path.unlink(missing_ok=True)
-
-
-def sweep_references(folder: Path) -> None:
-    """Remove half-written files that nobody has written to for so long: whoever wrote them is dead."""
-    for path in folder.glob("*.partial-*"):
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()
-
-
-def prune_references(folder: Path, keep: str) -> None:
-    """Keep the newest log-probabilities within the limit; a reader that has one open is not disturbed."""
-    found = sorted(folder.glob("*.logprobs"), key=lambda path: path.stat().st_mtime, reverse=True)
-    total = 0
-    for path in found:
-        total += path.stat().st_size
-        if total > KEPT_REFERENCES_BYTES and path.name != keep:
-            path.unlink(missing_ok=True)
