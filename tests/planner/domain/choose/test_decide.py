@@ -1,0 +1,117 @@
+"""A decision body: complete, pure, and honest about what does not fit."""
+
+import json
+
+import pytest
+
+from planner.domain.choose.candidates import enumerate_candidates
+from planner.domain.choose.decide import decide
+from planner.domain.errors import BadInput
+from planner.domain.record.decision import canonical_json
+
+
+@pytest.fixture(scope="session")
+def qwen_plan(plan_inputs, qwen72b, a_target):
+    return decide(plan_inputs(qwen72b, a_target(count=2), schemes=()))
+
+
+NAMING = ("scheme", "method", "format", "group_size", "engine", "tp", "pp", "dp")
+
+
+def placement_of(item):
+    return (*(item[name] for name in NAMING), bool(item.get("prebuilt")))
+
+
+def test_the_same_inputs_give_the_same_bytes(plan_inputs, qwen72b, a_target, qwen_plan):
+    again = decide(plan_inputs(qwen72b, a_target(count=2), schemes=()))
+    assert canonical_json(again) == canonical_json(qwen_plan)
+
+
+def test_every_candidate_is_chosen_an_alternative_or_rejected(plan_inputs, qwen72b, a_target, qwen_plan):
+    inputs = plan_inputs(qwen72b, a_target(count=2), schemes=())
+    candidates = enumerate_candidates(inputs.request, qwen72b, inputs.target, inputs.tables)
+    told = {
+        placement_of(item)
+        for item in (qwen_plan["chosen"], *qwen_plan["alternatives"], *qwen_plan["rejected"])
+    }
+    assert len(told) == len(candidates)
+
+
+def test_qwen_72b_at_group_128_is_rejected_by_name_with_its_numbers(qwen_plan):
+    rejected = next(
+        item
+        for item in qwen_plan["rejected"]
+        if placement_of(item) == ("W4A16", "gptq", "compressed-tensors", 128, "vllm", 2, 1, 1, False)
+    )
+    assert rejected["code"] == "shape.group_not_divisible"
+    assert rejected["numbers"]["columns_per_rank"] == 14784
+    assert rejected["numbers"]["groups_per_rank"] == 115.5
+    assert rejected["way_out"] == [
+        "group 64 or 32",
+        "2 replicas at tensor parallel 1",
+        "pipeline parallel 2",
+        "a checkpoint padded to intermediate size 29696",
+    ]
+    assert rejected["source"]
+
+
+def test_16_bits_are_never_called_a_fit_there(qwen_plan):
+    taken = [qwen_plan["chosen"], *qwen_plan["alternatives"]]
+    assert "BF16" not in {item["scheme"] for item in taken}
+    assert {item["code"] for item in qwen_plan["rejected"] if item["scheme"] == "BF16"} == {"memory.over_by"}
+
+
+def test_what_is_taken_fits_and_says_how_to_serve_it(qwen_plan):
+    for item in (qwen_plan["chosen"], *qwen_plan["alternatives"]):
+        assert item["memory"]["fits"] is True
+        assert item["kernel"]
+        assert item["serve"].split()[0] in {"vllm", "llama-server", "transformers"}
+        assert item["why"]
+
+
+def test_the_serve_command_carries_every_flag_that_memory_depends_on(qwen_plan):
+    served = next(
+        item for item in (qwen_plan["chosen"], *qwen_plan["alternatives"]) if item["engine"] == "vllm"
+    )
+    for flag in ("--max-model-len 8192", "--gpu-memory-utilization 0.90", "--max-num-batched-tokens 2048"):
+        assert flag in served["serve"]
+
+
+def test_without_evidence_no_quality_is_invented(qwen_plan):
+    for item in (qwen_plan["chosen"], *qwen_plan["alternatives"]):
+        if item["method"] != "none":
+            assert {found["basis"] for found in item["quality"].values()} == {"insufficient"}
+            assert {found["expected_delta"] for found in item["quality"].values()} == {None}
+
+
+def test_unknown_is_never_chosen(plan_inputs, a_model, a_target):
+    body = decide(plan_inputs(a_model(), a_target("AMD Instinct MI300X", count=2)))
+    for item in filter(None, (body["chosen"], *body["alternatives"])):
+        assert item["kernel"] is not None
+        assert item["engine"] == "llama.cpp"
+
+
+def test_context_beyond_the_maximum_is_refused(plan_inputs, a_model, a_target):
+    with pytest.raises(BadInput, match=r"32,768 tokens, 40,000") as caught:
+        decide(plan_inputs(a_model(), a_target(), context_tokens=40_000))
+    assert caught.value.code == "context.beyond_maximum"
+
+
+def test_a_layout_that_is_not_covered_is_refused_not_guessed(plan_inputs, a_model, a_target):
+    with pytest.raises(BadInput) as caught:
+        decide(plan_inputs(a_model(num_experts=64), a_target()))
+    assert caught.value.code == "model.layout_not_covered"
+
+
+def test_when_nothing_fits_the_answer_says_what_would(plan_inputs, qwen72b, a_target):
+    body = decide(plan_inputs(qwen72b, a_target("NVIDIA T4")))
+    assert body["chosen"] is None
+    assert body["alternatives"] == []
+    assert body["would_fit"]
+    for option in body["would_fit"]:
+        assert set(option) >= {"change", "target", "candidate"}
+    assert body["rejected"]
+
+
+def test_the_body_is_json_as_it_stands(qwen_plan):
+    assert json.dumps(qwen_plan, allow_nan=False)
