@@ -14,7 +14,6 @@ from typing import Any
 
 from executors.errors import ExecutorError, JobCancelled
 from executors.inventory import find_free_vram_bytes
-from executors.jobs import run_job
 from executors.line import Line
 from executors.publish import read_manifest
 from planner.contract.answers import Claim, ClaimState, JobRecord
@@ -40,9 +39,10 @@ class Agent:
     cache: Path
     artifacts: Path
     stop: threading.Event
+    run: RunJob
+    """`run_job`, told where the backends are."""
     is_working: threading.Event = field(default_factory=threading.Event)
     """Set while a job runs: a signal then cancels the job instead of ending the process."""
-    run: RunJob = run_job
 
     def work(self) -> None:
         """Claim and run jobs until told to stop; a service that is gone is asked again.

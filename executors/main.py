@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -71,13 +72,21 @@ def work(
 ) -> int:
     """Work until told to stop, or through one job; the exit status."""
     from executors.agent import Agent
+    from executors.jobs import run_job
     from planner.contract.client import Client
     from planner.contract.errors import ContractError
 
     start_log()
     stop = threading.Event()
     with Client(url, token) as client:
-        agent = Agent(client=client, host=host, cache=settings.cache, artifacts=artifacts, stop=stop)
+        agent = Agent(
+            client=client,
+            host=host,
+            cache=settings.cache,
+            artifacts=artifacts,
+            stop=stop,
+            run=partial(run_job, backends_folder=settings.backends),
+        )
         listen_for_end(stop, parent_pid, is_busy=agent.is_working.is_set)
         try:
             if once is None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path, user_data_path
 
+from executors.backend import BACKENDS_FOLDER
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -21,6 +23,8 @@ class Settings:
     """BITWRIGHT_SERVER: address of the service. Default: none, --server says it."""
     token: str = field(repr=False)
     """BITWRIGHT_TOKEN: the service's token. Default: none, --token-file names a file that holds it."""
+    backends: Path
+    """BITWRIGHT_BACKENDS: folder of the backends this host runs. Default: the ones that came with the package."""
     host: str
     """BITWRIGHT_HOST: the name this host claims jobs under. Default: the host's own."""
 
@@ -32,5 +36,6 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         cache=Path(environment.get("BITWRIGHT_CACHE") or user_cache_path("bitwright")).expanduser(),
         server=environment.get("BITWRIGHT_SERVER") or "",
         token=environment.get("BITWRIGHT_TOKEN") or "",
+        backends=Path(environment.get("BITWRIGHT_BACKENDS") or BACKENDS_FOLDER).expanduser(),
         host=environment.get("BITWRIGHT_HOST") or platform.node() or "localhost",
     )

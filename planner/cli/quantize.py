@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,6 @@ from planner.domain.errors import BadInput, JobFailed
 from planner.live_server import LiveServer
 from planner.settings import Settings
 
-
 PIPE_WIDTH = 120
 
 
@@ -38,7 +37,7 @@ class Wish:
     calibration_file: Path | None
     artifacts: Path | None
     is_approved: bool
-    as_json: bool
+    show_plan: Callable[[Mapping[str, Any]], None]
 
 
 @click.command()
@@ -82,7 +81,7 @@ def quantize(
         calibration_file=calibration and calibration.resolve(),
         artifacts=artifacts and artifacts.resolve(),
         is_approved=is_approved,
-        as_json=as_json,
+        show_plan=show_only_what_fits_nowhere if as_json else show_plan,
     )
     console = make_job_console(as_json=as_json)
     with open_service(session.settings) as server, open_server_door(server) as door:
@@ -108,7 +107,7 @@ def run_quantize(
 
     ensure_demo_model(settings, door, wish.ask, console)
     decision = door.plan(wish.ask)
-    _show_plan(decision, as_json=wish.as_json)
+    wish.show_plan(decision)
     if decision["chosen"] is None:
         return decision, {}
     calibration = None if wish.calibration_file is None else str(wish.calibration_file)
@@ -193,11 +192,14 @@ def _cancel_unfinished(door: Door, job_id: str) -> None:
         return  # the service is gone; the executor is ended all the same
 
 
-def _show_plan(decision: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        if decision["chosen"] is None:
-            click.echo(json.dumps(decision, ensure_ascii=False))
-        return
+def show_plan(decision: Mapping[str, Any]) -> None:
+    """The whole plan, as `bitwright plan` prints it."""
     from planner.cli.render import print_plan
 
     print_plan(decision)
+
+
+def show_only_what_fits_nowhere(decision: Mapping[str, Any]) -> None:
+    """Under `--json` the decision is the answer only when nothing is to be made."""
+    if decision["chosen"] is None:
+        click.echo(json.dumps(decision, ensure_ascii=False))

@@ -1,0 +1,107 @@
+"""`bitwright demo`: the main job in front of you, a famous plan and then two real quantizations, one a backend."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from planner.cli.door import Session, open_server_door
+from planner.cli.outcome import print_outcome
+from planner.cli.processes import open_service
+from planner.cli.quantize import Wish, make_job_console, run_quantize, show_plan
+
+FAMOUS_ASK = "qwen-72b for 2x A6000"
+DEMO_ASK = "demo for this machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One quantization of the demo: what it shows, and the options that pick it."""
+
+    title: str
+    options: Mapping[str, Any]
+
+
+ACTS = (
+    Act("llama.cpp makes a Q4_K_M file", {"scheme": "Q4_K_M", "engine": "llama.cpp"}),
+    Act("llm-compressor makes an FP8 checkpoint", {"scheme": "FP8_DYNAMIC", "engine": "transformers"}),
+)
+"""One scheme a backend."""
+
+
+@click.command()
+@click.pass_obj
+def demo(session: Session) -> int:
+    """Plan qwen-72b for 2x A6000, then plan, quantize, measure and record a small real model here."""
+    console = make_job_console(as_json=False)
+    environments = session.settings.cache / "environments"
+    first = not environments.is_dir()
+    say(
+        console,
+        "This plans a 72B model for two cards, then really quantizes a 135M model on this machine: once with "
+        "llama.cpp, once with llm-compressor. ",
+        "The first run builds both tools' environments from the package registry (about 2 GB on disk): five to "
+        "eight minutes on two cores."
+        if first
+        else "Two to four minutes: the tools' environments are there already.",
+    )
+    with open_service(session.settings) as server, open_server_door(server) as door:
+        head(console, f'bitwright plan "{FAMOUS_ASK}"')
+        show_plan(door.plan({"ask": FAMOUS_ASK}))
+        outcomes = []
+        for act in ACTS:
+            options = " ".join(f"--{name} {value}" for name, value in act.options.items())
+            head(console, f'bitwright quantize "{DEMO_ASK}" {options} --yes', act.title)
+            wish = Wish(
+                ask={"ask": DEMO_ASK, "must_quantize": True, **act.options},
+                calibration_file=None,
+                artifacts=None,
+                is_approved=True,
+                show_plan=lambda decision: show_choice(console, decision),
+            )
+            outcomes.append(run_quantize(session.settings, server, door, wish, console))
+    for act, (decision, job) in zip(ACTS, outcomes, strict=True):
+        head(console, f"predicted beside measured: {act.title}")
+        print_outcome(console, decision, job)
+    say_what_next(console, outcomes[0][0]["decision_id"])
+    return 0
+
+
+def show_choice(console: Console, decision: Mapping[str, Any]) -> None:
+    """A plan in two lines."""
+    chosen = decision["chosen"]
+    if chosen is None:
+        show_plan(decision)
+        return
+    model, target = decision["model"]["id"], decision["target"]["label"]
+    say(console, f"take        {chosen['scheme']} by {chosen['method']} of {model} on {target}")
+    say(console, f"            {chosen['why']}")
+
+
+def say_what_next(console: Console, decision_id: str) -> None:
+    """Commands that go on from here."""
+    head(console, "what to type next")
+    for command, meaning in (
+        (f"bitwright decisions show {decision_id}", "all of it, predicted beside measured"),
+        (f"bitwright replay {decision_id}", "the same decision again, to the bit"),
+        ('bitwright plan "demo for this machine"', "what the new evidence changes"),
+        ('bitwright audit "SELECT * FROM predicted_vs_measured"', "the record, by SQL"),
+        ('bitwright plan "qwen-32b for 1x 4090"', "a model and a card of yours"),
+    ):
+        say(console, f"  {command:<58} {meaning}")
+
+
+def head(console: Console, command: str, title: str = "") -> None:
+    """A heading between two parts."""
+    console.print()
+    line = Text(f"── {command} ", style="bold")
+    line.append(f" {title}" if title else "", style="not bold dim")
+    console.print(line, soft_wrap=True)
+
+
+def say(console: Console, *parts: str) -> None:
+    """A line that wraps nowhere."""
+    console.print(Text("".join(parts)), soft_wrap=True)
