@@ -1,12 +1,14 @@
 """Audit questions: one SELECT over a copy that cannot reach files, settings or the live database.
 
-A snapshot of the record is written to a file of its own and opened read-only by a second connection with
+A snapshot of the tables it names is written to a file of its own and opened read-only by a second connection with
 external access off and its configuration locked; before that, DuckDB's own parser must say that the text is
 exactly one SELECT statement.
 """
 
+import re
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,17 @@ TABLES = (
     "engine_rules",
 )
 """What an auditor sees."""
+STARTS_AS_SELECT = re.compile(
+    r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:select|with|from|values)\b", re.IGNORECASE | re.DOTALL
+)
 TIME_LIMIT_S = 20.0
 ROW_LIMIT = 10_000
 MEMORY_LIMIT = "1GB"
 
 
-def run_audit_query(database: Database, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+def run_audit_query(
+    database: Database, sql: str, *, time_limit_s: float = TIME_LIMIT_S
+) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and rows of one SELECT.
 
     Raises:
@@ -41,14 +48,14 @@ def run_audit_query(database: Database, sql: str) -> tuple[list[str], list[tuple
     _check_is_one_select(sql)
     with tempfile.TemporaryDirectory(prefix="bitwright-audit-") as folder:
         snapshot = Path(folder) / "snapshot.duckdb"
-        _write_snapshot(database, snapshot)
+        _write_snapshot(database, snapshot, named_tables(sql))
         connection = duckdb.connect(str(snapshot), read_only=True, config={"threads": 2})
         try:
             connection.execute("SET enable_progress_bar = false")
             connection.execute("SET enable_external_access = false")
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             connection.execute("SET lock_configuration = true")
-            return _run(connection, sql)
+            return _run(connection, sql, time_limit_s)
         finally:
             connection.close()
 
@@ -58,7 +65,8 @@ def _check_is_one_select(sql: str) -> None:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as error:
         raise BadInput("audit.query_failed", f"Not SQL that can be read: {_first_line(error)}") from error
-    if len(statements) != 1 or statements[0].type.name != "SELECT":
+    # PRAGMA, SHOW and DESCRIBE are SELECTs to the parser: the first word counts as well.
+    if len(statements) != 1 or statements[0].type.name != "SELECT" or not STARTS_AS_SELECT.match(sql):
         raise BadInput(
             "audit.not_select",
             "An audit question is exactly one SELECT statement; nothing else is run. "
@@ -70,18 +78,26 @@ def _check_is_one_select(sql: str) -> None:
             raise BadInput("audit.not_select", f"Audit questions may not use {forbidden}: only the tables.")
 
 
-def _write_snapshot(database: Database, snapshot: Path) -> None:
+def named_tables(sql: str) -> list[str]:
+    """The tables whose names occur in a question: only these are copied for it."""
+    words = set(re.findall(r"[a-z_]+", sql.lower()))
+    return [table for table in TABLES if table in words]
+
+
+def _write_snapshot(database: Database, snapshot: Path, tables: Sequence[str]) -> None:
     with database.cursor() as cursor:
         cursor.execute(f"ATTACH '{snapshot}' AS audit_copy")
         try:
-            for table in TABLES:
+            for table in tables:
                 cursor.execute(f"CREATE TABLE audit_copy.{table} AS SELECT * FROM {table}")  # noqa: S608 - names above
         finally:
             cursor.execute("DETACH audit_copy")
 
 
-def _run(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    timer = threading.Timer(TIME_LIMIT_S, connection.interrupt)
+def _run(
+    connection: duckdb.DuckDBPyConnection, sql: str, time_limit_s: float
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    timer = threading.Timer(time_limit_s, connection.interrupt)
     timer.start()
     try:
         result = connection.execute(sql)
@@ -89,7 +105,7 @@ def _run(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], li
         rows = result.fetchmany(ROW_LIMIT)
     except duckdb.InterruptException as error:
         raise BadInput(
-            "audit.too_slow", f"The question ran past {TIME_LIMIT_S:.0f} s and was stopped."
+            "audit.too_slow", f"The question ran past {time_limit_s:g} s and was stopped."
         ) from error
     except duckdb.Error as error:
         raise BadInput("audit.query_failed", f"{_first_line(error)} Tables: {', '.join(TABLES)}.") from error
