@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Controller, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from planner.api.parts import InWorkshop, split_act
 from planner.contract.answers import DecisionList, DecisionSummary
@@ -11,7 +11,7 @@ from planner.usecases.replay_decision import replay_decision
 from planner.usecases.show_decision import show_decision
 from planner.usecases.workshop import Workshop
 
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 
 class DecisionController(Controller):

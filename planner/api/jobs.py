@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import anyio
 from anyio.to_thread import run_sync
 from litestar import Controller, get, post
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from planner.api.decisions import Limit
@@ -23,8 +23,8 @@ from planner.usecases.workshop import Workshop
 LOOK_SECONDS = 0.2
 PING_SECONDS = 10.0
 
-IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key", max_length=200)]
-LastEventId = Annotated[int | None, Parameter(header="Last-Event-ID", ge=0)]
+IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=200)]
+LastEventId = Annotated[int | None, HeaderParameter(name="Last-Event-ID", ge=0)]
 
 
 def describe_job(job: Job) -> JobRecord:

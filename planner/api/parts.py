@@ -1,15 +1,16 @@
 """What handlers are given: the workshop, the word that the service is ending, and an act out of a path."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from planner.domain.errors import BadInput
 from planner.usecases.workshop import Workshop
 
-InWorkshop = Annotated[Workshop, Dependency(skip_validation=True)]
-IsStopping = Annotated[Callable[[], bool], Dependency(skip_validation=True)]
+InWorkshop = NamedDependency[SkipValidation[Workshop]]
+IsStopping = NamedDependency[SkipValidation[Callable[[], bool]]]
 """True once the service was asked to end: streams and long polls let go."""
 
 

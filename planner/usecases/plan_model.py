@@ -11,7 +11,8 @@ from planner.domain.facts.hardware import Target
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request
 from planner.domain.record.decision import Decision, sha256_of
-from planner.domain.record.inputs import request_document
+from planner.domain.record.inputs import read_model_document, read_target_document, request_document
+from planner.domain.units import round_significant
 from planner.usecases.workshop import Workshop
 
 
@@ -26,20 +27,22 @@ def plan_without_record(
 ) -> dict[str, Any]:
     """The decision body alone; `keep` stores the inputs, without it they are only hashed."""
     match = workshop.catalog.find_model(request.model)
-    target = workshop.inventory.find_target(request.devices)
+    # Planned with exactly what is recorded, floats at six digits, so that a replay starts from the same numbers.
+    model = read_model_document(round_significant(asdict(match.model)))
+    target = read_target_document(round_significant(asdict(workshop.inventory.find_target(request.devices))))
     version = workshop.knowledge.version()
     notes = (say_others(match.note, match.others),) if match.note else ()
     return decide(
         PlanInputs(
             request=request,
-            model=match.model,
+            model=model,
             model_id=match.typed,
             notes=notes,
             target=target,
             tables=workshop.knowledge.tables(version),
             evidence=workshop.knowledge.evidence(version),
             versions={
-                **hash_inputs(request, match.model, match.typed, notes, target, keep or _only_hash),
+                **hash_inputs(request, model, match.typed, notes, target, keep or _only_hash),
                 "evidence_version": version.evidence_version,
                 "rules_version": version.rules_sha256,
                 "planner_version": __version__,
