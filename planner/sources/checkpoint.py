@@ -42,7 +42,7 @@ def read_checkpoint(folder: Path, model_id: str | None = None) -> ModelFacts:
 
     Raises:
         UnknownModel: `model.no_folder`, `model.no_config`, `model.config_unreadable`, `model.config_lies`,
-            `model.shard_missing`, `model.shard_unreadable`, `model.no_safetensors`.
+            `model.shard_missing`, `model.shard_unreadable`, `model.no_safetensors`, `model.tokenizer_unreadable`.
     """
     folder = folder.expanduser()
     if not folder.is_dir():
@@ -65,11 +65,24 @@ def gguf_metadata_bytes(folder: Path) -> int | None:
     """Bytes that the tokenizer's arrays take in a GGUF header: tokens, types and merges, 8-byte lengths.
 
     None where the folder has no tokenizer.json.
+
+    Raises:
+        UnknownModel: `model.tokenizer_unreadable`.
     """
-    path = folder / "tokenizer.json"
-    if not path.is_file():
+    if not (folder / "tokenizer.json").is_file():
         return None
-    tokenizer = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return _count_tokenizer_bytes(folder)
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, RecursionError) as error:
+        raise UnknownModel(
+            "model.tokenizer_unreadable",
+            f"tokenizer.json or tokenizer_config.json in {folder} is cut off or no tokenizer "
+            f"({error}). Fetch it again.",
+        ) from error
+
+
+def _count_tokenizer_bytes(folder: Path) -> int:
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     model = tokenizer.get("model", {})
     vocabulary = model.get("vocab") or {}
     tokens = vocabulary if isinstance(vocabulary, dict) else {entry[0]: 0 for entry in vocabulary}
@@ -80,11 +93,10 @@ def gguf_metadata_bytes(folder: Path) -> int | None:
         total += 8 + len(pair.encode())
     template = folder / "chat_template.jinja"
     if template.is_file():
-        total += template.stat().st_size
-    else:
-        configured = folder / "tokenizer_config.json"
-        if configured.is_file():
-            total += len(json.loads(configured.read_text(encoding="utf-8")).get("chat_template") or "")
+        return total + template.stat().st_size
+    configured = folder / "tokenizer_config.json"
+    if configured.is_file():
+        total += len(json.loads(configured.read_text(encoding="utf-8")).get("chat_template") or "")
     return total
 
 
@@ -97,7 +109,7 @@ def _read_json(path: Path, missing_code: str) -> dict[str, Any]:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise UnknownModel(
             "model.config_unreadable", f"{path} is cut off or not JSON ({error}). Fetch it again."
         ) from error
@@ -108,8 +120,7 @@ def _read_json(path: Path, missing_code: str) -> dict[str, Any]:
 
 def _read_headers(folder: Path) -> tuple[dict[str, tuple[int, ...]], int]:
     if (folder / INDEX).is_file():
-        index = _read_json(folder / INDEX, "model.no_safetensors")
-        names = sorted(set((index.get("weight_map") or {}).values()))
+        names = _list_shards(_read_json(folder / INDEX, "model.no_safetensors"), folder / INDEX)
     else:
         names = (
             [SINGLE]
@@ -136,6 +147,16 @@ def _read_headers(folder: Path) -> tuple[dict[str, tuple[int, ...]], int]:
     return shapes, weights_bytes
 
 
+def _list_shards(index: dict[str, Any], path: Path) -> list[str]:
+    weight_map = index.get("weight_map") or {}
+    names = set(weight_map.values()) if isinstance(weight_map, dict) else {None}
+    if not all(isinstance(name, str) and name == Path(name).name for name in names):
+        raise UnknownModel(
+            "model.config_unreadable", f"{path} does not list shards beside it by name. Fetch it again."
+        )
+    return sorted(names)
+
+
 def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     size = path.stat().st_size
     try:
@@ -144,11 +165,21 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
             if length > min(HEADER_LIMIT_BYTES, size):
                 raise ValueError(f"its header claims {length:,} bytes")
             header = json.loads(file.read(length))
-        ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
-        data_bytes = max(ends, default=0)
+        entries = [entry for key, entry in header.items() if key != "__metadata__"]
+        if not all(isinstance(extent, int) and extent >= 0 for entry in entries for extent in entry["shape"]):
+            raise ValueError("a shape in its header is no list of counts")
+        data_bytes = max((int(entry["data_offsets"][1]) for entry in entries), default=0)
         if size != 8 + length + data_bytes:
             raise ValueError(f"it has {size:,} bytes where its header says {8 + length + data_bytes:,}")
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OSError,
+        RecursionError,
+        struct.error,
+    ) as error:
         raise UnknownModel(
             "model.shard_unreadable", f"{path} is cut off or no safetensors file: {error}. Fetch it again."
         ) from error
@@ -188,7 +219,7 @@ def _facts_from_config(
             path=str(folder.resolve()),
             source=f"config.json and safetensors headers of {folder.name}",
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError) as error:
         raise UnknownModel(
             "model.config_unreadable", f"{folder / 'config.json'} cannot be used: {error}."
         ) from error

@@ -1,0 +1,79 @@
+"""Targets from words: rows of the table, or this machine."""
+
+from pathlib import Path
+
+import pytest
+
+from planner.domain.errors import Ambiguous, BadInput
+from planner.domain.facts.hardware_names import AcceleratorNames
+from planner.domain.facts.request import DeviceAsk
+from planner.sources.machine import Machine
+from planner.sources.tables import read_accelerators
+
+DATA = Path(__file__).parents[3] / "data"
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(AcceleratorNames(read_accelerators(DATA / "accelerators.csv")), tmp_path)
+
+
+def ask(words, count=1):
+    return DeviceAsk(count=count, words=words)
+
+
+def test_two_a6000_are_two_devices_of_49140_mib(machine):
+    target = machine.find_target([ask("A6000", 2)])
+    assert [device.total_bytes for device in target.devices] == [51_527_024_640] * 2
+    assert target.label == "2 × RTX A6000"
+    assert target.host is None
+
+
+def test_what_the_words_did_not_say_is_said(machine):
+    assumed = machine.find_target([ask("A6000", 2)]).assumed
+    assert any("nothing else running" in text for text in assumed)
+    assert any("NVLink" in text for text in assumed)
+
+
+def test_mixed_cards_stand_largest_first(machine):
+    target = machine.find_target([ask("RTX 3090"), ask("A6000")])
+    assert [device.label for device in target.devices] == ["RTX A6000", "RTX 3090"]
+    assert target.label == "1 × RTX A6000 + 1 × RTX 3090"
+
+
+@pytest.mark.parametrize(
+    ("asks", "code"),
+    [
+        pytest.param([ask("this machine"), ask("A6000")], "target.mixed", id="this-machine-and-a-card"),
+        pytest.param([ask("A6000"), ask("m2 max 96gb")], "target.mixed", id="card-and-unified"),
+        pytest.param([ask("A600")], "gpu.unknown", id="no-such-card"),
+    ],
+)
+def test_what_is_no_target_is_refused(machine, asks, code):
+    with pytest.raises(BadInput) as caught:
+        machine.find_target(asks)
+    assert caught.value.code == code
+
+
+def test_rtx_6000_is_several_cards(machine):
+    with pytest.raises(Ambiguous) as caught:
+        machine.find_target([ask("RTX 6000", 2)])
+    assert len(caught.value.choices) >= 3
+
+
+def test_a_cpu_is_this_machine_with_what_is_free(machine):
+    target = machine.find_target([ask("cpu")])
+    (device,) = target.devices
+    assert (device.kind, target.kind) == ("cpu", "cpu")
+    assert 0 < device.available_bytes <= device.total_bytes
+    assert target.host
+    assert target.cpu_cores >= 1
+    assert target.disk_free_bytes > 0
+
+
+def test_the_memory_bandwidth_is_measured_once_and_kept(machine, tmp_path):
+    first = machine.find_target([ask("cpu")]).devices[0].bandwidth_bytes_per_s
+    assert first > 1e8
+    assert machine.find_target([ask("cpu")]).devices[0].bandwidth_bytes_per_s == first
+    (tmp_path / "machine.json").write_text("half a fi")
+    assert machine.find_target([ask("cpu")]).devices[0].bandwidth_bytes_per_s > 1e8
