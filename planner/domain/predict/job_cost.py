@@ -1,6 +1,7 @@
 """What the quantization job itself takes: minutes, host memory, device memory, disk.
 
-    minutes  moving the weights (bytes over a rate) + calibration (seconds for each parameter and token)
+    minutes  starting and scoring (fixed) + moving the weights (bytes over a rate) + calibration (seconds for
+             each parameter and token)
     RAM      llm-compressor holds all 16-bit weights and has one layer at work; llama.cpp maps its file and
              holds a few copies of the largest matrix
     VRAM     one layer in 16 bits, its activations, and GPTQ's Hessian of the widest input (K x K in 32 bits, twice)
@@ -20,8 +21,12 @@ from planner.domain.predict.memory import Constant
 
 CALIBRATION_SAMPLES = 512
 CALIBRATION_TOKENS = 2048
-CPU_CALIBRATION_SAMPLES = 64
+CPU_CALIBRATION_SAMPLES = 32
 CPU_CALIBRATION_TOKENS = 512
+
+ENOUGH_JOBS = 3
+FEW_JOBS_SPREAD = 1.4
+"""Fewer past jobs than that say little about their spread: 1.4 either way, a guess from reruns on a busy machine."""
 
 JobConstants = Mapping[tuple[str, str, str, str], Constant]
 """(backend, method or *, gpu | cpu | any, term) → constant, from `data/job_costs.csv`."""
@@ -82,30 +87,23 @@ def predict_job_cost(
         if on_gpu
         else (CPU_CALIBRATION_SAMPLES, CPU_CALIBRATION_TOKENS)
     )
-    convert = _term(constants, backend, method, "any", "convert_rate")
-    seconds = [source_bytes / rate for rate in (convert.high, convert.likely, convert.low)]
-    sources = [convert.source]
-    if backend == "llamacpp" and method != "none":
-        quantize = _term(constants, backend, method, "any", "quantize_rate")
-        seconds = [
-            seconds[0] + source_bytes / quantize.high,
-            seconds[1] + source_bytes / quantize.likely,
-            seconds[2] + source_bytes / quantize.low,
-        ]
-        sources.append(quantize.source)
+    terms = [_term(constants, backend, method, "any", "fixed_seconds")]
+    rates = ["convert_rate"] + (["quantize_rate"] if backend == "llamacpp" and method != "none" else [])
+    terms += [_moving(source_bytes, _term(constants, backend, method, "any", rate)) for rate in rates]
     if calibrated:
         work = model.params_total * samples * tokens
         rate = _term(constants, backend, method, where, "seconds_per_param_token")
-        seconds = [
-            seconds[0] + work * rate.low,
-            seconds[1] + work * rate.likely,
-            seconds[2] + work * rate.high,
-        ]
-        sources.append(rate.source)
-    basis = "prior"
+        terms.append(Constant(work * rate.low, work * rate.likely, work * rate.high, rate.source))
+    seconds = [
+        sum(term.low for term in terms),
+        sum(term.likely for term in terms),
+        sum(term.high for term in terms),
+    ]
+    basis, sources = "prior", [term.source for term in terms]
     past = evidence.jobs.get((backend, method, device_name))
     if past is not None:
-        seconds = [seconds[1] * past.low, seconds[1] * past.likely, seconds[1] * past.high]
+        spread = 1.0 if past.count >= ENOUGH_JOBS else FEW_JOBS_SPREAD
+        seconds = [seconds[1] * ratio for ratio in (past.low / spread, past.likely, past.high * spread)]
         basis, sources = "measured", [f"{past.count} jobs of this kind on {device_name}"]
     ram, ram_high = _ram_bytes(model, backend, source_bytes, constants)
     intermediate = source_bytes if backend == "llamacpp" else 0
@@ -124,6 +122,11 @@ def predict_job_cost(
         basis=basis,
         sources=tuple(sources),
     )
+
+
+def _moving(size_bytes: int, rate: Constant) -> Constant:
+    """Seconds to move so many bytes at a rate in bytes a second: the high rate is the low time."""
+    return Constant(size_bytes / rate.high, size_bytes / rate.likely, size_bytes / rate.low, rate.source)
 
 
 def _term(constants: JobConstants, backend: str, method: str, where: str, term: str) -> Constant:

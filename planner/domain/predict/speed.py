@@ -19,6 +19,8 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 
 MIN_FIGURES = 5
+FEW_FIGURES_SPREAD = 1.25
+"""Fewer figures than that (this machine's own first runs) say little about their spread: a quarter either way."""
 WIDTH_CENTRES: Mapping[str, float] = {"4 bits": 4.5, "8 bits": 8.25, "16 bits": 16.0}
 """Stored bits that stand for each class of weight widths in the evidence."""
 
@@ -80,6 +82,7 @@ def predict_speed(
             sources=(),
             basis="insufficient",
         )
+    decode = _widen_few(decode)
     sequences = max(1, -(-workload.concurrency // placement.dp))
     # Halfway through its output a sequence has its prompt and half of its answer in the cache.
     held_tokens = workload.context_tokens * (workload.prompt_share + (1 - workload.prompt_share) / 2)
@@ -103,6 +106,12 @@ def predict_speed(
         sources=decode.sources,
         basis="measured" if decode.device != "*" else "prior",
     )
+
+
+def _widen_few(found: Efficiency) -> Efficiency:
+    if found.count >= MIN_FIGURES:
+        return found
+    return replace(found, low=found.low / FEW_FIGURES_SPREAD, high=found.high * FEW_FIGURES_SPREAD)
 
 
 def find_efficiency(

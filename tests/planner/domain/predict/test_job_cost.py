@@ -12,6 +12,8 @@ def constant(low, likely, high):
 
 
 RATES = {
+    ("tool", "*", "any", "fixed_seconds"): constant(0, 0, 0),
+    ("llamacpp", "*", "any", "fixed_seconds"): constant(5, 20, 60),
     ("tool", "*", "any", "convert_rate"): constant(5e7, 2e8, 8e8),
     ("tool", "gptq", "cpu", "seconds_per_param_token"): constant(1e-12, 1e-11, 1e-10),
     ("tool", "gptq", "gpu", "seconds_per_param_token"): constant(1e-14, 1e-13, 1e-12),
@@ -54,14 +56,15 @@ def test_rounding_alone_moves_the_weights(cost):
 
 def test_calibration_costs_time_for_each_parameter_and_token(cost):
     found = cost(method="gptq", calibrated=True)
-    # 64 x 512 = 32,768 tokens x 1e9 parameters x 1e-11 s = 327.68 s, beside 10 s of moving.
-    assert found.minutes * 60 == pytest.approx(337.68)
-    assert (found.calibration_samples, found.calibration_tokens) == (64, 512)
+    # 32 x 512 = 16,384 tokens x 1e9 parameters x 1e-11 s = 163.84 s, beside 10 s of moving.
+    assert found.minutes * 60 == pytest.approx(173.84)
+    assert (found.calibration_samples, found.calibration_tokens) == (32, 512)
 
 
 def test_llamacpp_converts_then_quantizes_and_needs_the_16_bit_file_as_well(cost):
     found = cost("llamacpp")
-    assert found.minutes * 60 == pytest.approx(20 + 20)
+    # 2e9 bytes at 1e8 a second twice, and 20 s to start and to score.
+    assert found.minutes * 60 == pytest.approx(20 + 20 + 20)
     # To fetch 2e9, the 16-bit file 2e9, the artifact 6e8.
     assert found.disk_bytes == 4_600_000_000
     # 1e8 + 6 x 2 x 1024 x 32000 (the embedding is its largest matrix)
@@ -80,6 +83,12 @@ def test_past_jobs_replace_the_guess(cost):
     assert (found.minutes_low * 60, found.minutes_high * 60) == (pytest.approx(8), pytest.approx(30))
     other = cost(jobs={("tool", "rtn", "another card"): ratio})
     assert other.basis == "prior"
+
+
+def test_one_past_job_keeps_an_interval_around_it(cost):
+    ratio = JobRatio("tool", "rtn", "CPU test", 2.0, 2.0, 2.0, 1)
+    found = cost(jobs={("tool", "rtn", "CPU test"): ratio})
+    assert found.minutes_low < found.minutes < found.minutes_high
 
 
 def test_device_memory_is_asked_for_on_gpus_alone(cost):
