@@ -187,7 +187,7 @@ def describe_job(job: JobCost) -> dict[str, Any]:
         "calibration_tokens": job.calibration_tokens,
         "intervals": {
             "minutes": [job.minutes_low, job.minutes_high],
-            "ram_bytes": [job.ram_bytes, job.ram_high_bytes],
+            "ram_bytes": [job.ram_low_bytes, job.ram_high_bytes],
         },
         "basis": job.basis,
         "sources": list(job.sources),

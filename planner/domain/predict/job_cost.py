@@ -41,6 +41,7 @@ class JobCost:
     minutes_low: float
     minutes_high: float
     ram_bytes: int
+    ram_low_bytes: int
     ram_high_bytes: int
     vram_bytes: int
     disk_bytes: int
@@ -56,6 +57,7 @@ NOTHING_TO_MAKE = JobCost(
     minutes_low=0.0,
     minutes_high=0.0,
     ram_bytes=0,
+    ram_low_bytes=0,
     ram_high_bytes=0,
     vram_bytes=0,
     disk_bytes=0,
@@ -105,7 +107,7 @@ def predict_job_cost(
         spread = 1.0 if past.count >= ENOUGH_JOBS else FEW_JOBS_SPREAD
         seconds = [seconds[1] * ratio for ratio in (past.low / spread, past.likely, past.high * spread)]
         basis, sources = "measured", [f"{past.count} jobs of this kind on {device_name}"]
-    ram, ram_high = _ram_bytes(model, backend, source_bytes, constants)
+    ram = _ram_bytes(model, backend, source_bytes, constants)
     intermediate = source_bytes if backend == "llamacpp" else 0
     to_fetch = 0 if model.path else source_bytes
     return JobCost(
@@ -113,8 +115,9 @@ def predict_job_cost(
         minutes=seconds[1] / 60,
         minutes_low=seconds[0] / 60,
         minutes_high=seconds[2] / 60,
-        ram_bytes=ram,
-        ram_high_bytes=ram_high,
+        ram_bytes=int(ram.likely),
+        ram_low_bytes=int(ram.low),
+        ram_high_bytes=int(ram.high),
         vram_bytes=_vram_bytes(model, method) if on_gpu else 0,
         disk_bytes=to_fetch + intermediate + artifact_bytes,
         calibration_samples=samples if calibrated else 0,
@@ -136,16 +139,21 @@ def _term(constants: JobConstants, backend: str, method: str, where: str, term: 
     raise KeyError(f"data/job_costs.csv has no {term} for {backend}, {method}, {where}")
 
 
-def _ram_bytes(
-    model: ModelFacts, backend: str, source_bytes: int, constants: JobConstants
-) -> tuple[int, int]:
+def _ram_bytes(model: ModelFacts, backend: str, source_bytes: int, constants: JobConstants) -> Constant:
+    """Bytes of host memory: a fixed part, and copies of the largest matrix or of all 16-bit weights."""
     fixed = _term(constants, backend, "*", "any", "ram_fixed")
     if backend == "llamacpp":
-        largest = 2 * model.hidden_size * max(model.vocab_size, model.intermediate_size)
+        unit = 2 * model.hidden_size * max(model.vocab_size, model.intermediate_size)
         copies = _term(constants, backend, "*", "any", "ram_matrices")
-        return int(fixed.likely + copies.likely * largest), int(fixed.high + copies.high * largest)
-    copies = _term(constants, backend, "*", "any", "ram_weights")
-    return int(fixed.likely + copies.likely * source_bytes), int(fixed.high + copies.high * source_bytes)
+    else:
+        unit = source_bytes
+        copies = _term(constants, backend, "*", "any", "ram_weights")
+    return Constant(
+        fixed.low + copies.low * unit,
+        fixed.likely + copies.likely * unit,
+        fixed.high + copies.high * unit,
+        copies.source,
+    )
 
 
 def _vram_bytes(model: ModelFacts, method: str) -> int:
