@@ -149,8 +149,9 @@ def _read_headers(folder: Path) -> tuple[dict[str, tuple[int, ...]], int]:
 
 def _list_shards(index: dict[str, Any], path: Path) -> list[str]:
     weight_map = index.get("weight_map") or {}
-    names = set(weight_map.values()) if isinstance(weight_map, dict) else {None}
-    if not all(isinstance(name, str) and name == Path(name).name for name in names):
+    found = list(weight_map.values()) if isinstance(weight_map, dict) else [None]
+    names = {name for name in found if isinstance(name, str) and name == Path(name).name}
+    if len(names) < len(set(map(str, found))):
         raise UnknownModel(
             "model.config_unreadable", f"{path} does not list shards beside it by name. Fetch it again."
         )

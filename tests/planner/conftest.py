@@ -1,6 +1,7 @@
 """Builders with meaningful defaults, and the project's own tables read once."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import DeviceAsk, Request
 from planner.domain.facts.tensors import count_llama_parameters
 from planner.domain.units import GIB
+from planner.main import open_workshop
+from planner.settings import Settings
 from planner.sources.rules import RULE_TABLES, make_planning_tables
 from planner.sources.tables import read_accelerators, read_models
 
@@ -148,3 +151,13 @@ def a_quality_row() -> Callable[..., QualityRow]:
         )
 
     return build
+
+
+@pytest.fixture(scope="session")
+def shared_workshop(loaded_home, tmp_path_factory):
+    """All ports over a home that questions share: nothing is recorded in it."""
+    home = tmp_path_factory.mktemp("shared") / "home"
+    shutil.copytree(loaded_home, home)
+    opened = open_workshop(Settings(home=home, cache=home / "cache", data=DATA))
+    yield opened
+    opened.close()

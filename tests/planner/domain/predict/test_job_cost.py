@@ -14,6 +14,8 @@ def constant(low, likely, high):
 RATES = {
     ("tool", "*", "any", "fixed_seconds"): constant(0, 0, 0),
     ("llamacpp", "*", "any", "fixed_seconds"): constant(5, 20, 60),
+    ("tool", "*", "any", "fixed_seconds"): constant(5, 10, 20),
+    ("llamacpp", "*", "any", "fixed_seconds"): constant(5, 10, 20),
     ("tool", "*", "any", "convert_rate"): constant(5e7, 2e8, 8e8),
     ("tool", "gptq", "cpu", "seconds_per_param_token"): constant(1e-12, 1e-11, 1e-10),
     ("tool", "gptq", "gpu", "seconds_per_param_token"): constant(1e-14, 1e-13, 1e-12),
@@ -48,23 +50,23 @@ def cost(a_model):
 
 def test_rounding_alone_moves_the_weights(cost):
     found = cost()
-    # 2e9 bytes at 8e8, 2e8 and 5e7 a second: 2.5, 10 and 40 s.
-    assert found.minutes * 60 == pytest.approx(10)
-    assert (found.minutes_low * 60, found.minutes_high * 60) == (pytest.approx(2.5), pytest.approx(40))
+    # 2e9 bytes at 8e8, 2e8 and 5e7 a second: 2.5, 10 and 40 s, beside 5, 10 and 20 s to start and to score.
+    assert found.minutes * 60 == pytest.approx(20)
+    assert (found.minutes_low * 60, found.minutes_high * 60) == (pytest.approx(7.5), pytest.approx(60))
     assert (found.calibration_samples, found.basis) == (0, "prior")
 
 
 def test_calibration_costs_time_for_each_parameter_and_token(cost):
     found = cost(method="gptq", calibrated=True)
-    # 32 x 512 = 16,384 tokens x 1e9 parameters x 1e-11 s = 163.84 s, beside 10 s of moving.
-    assert found.minutes * 60 == pytest.approx(173.84)
+    # 32 x 512 = 16,384 tokens x 1e9 parameters x 1e-11 s = 163.84 s, beside 10 s of moving and 10 s fixed.
+    assert found.minutes * 60 == pytest.approx(183.84)
     assert (found.calibration_samples, found.calibration_tokens) == (32, 512)
 
 
 def test_llamacpp_converts_then_quantizes_and_needs_the_16_bit_file_as_well(cost):
     found = cost("llamacpp")
-    # 2e9 bytes at 1e8 a second twice, and 20 s to start and to score.
-    assert found.minutes * 60 == pytest.approx(20 + 20 + 20)
+    # 2e9 bytes at 1e8 a second twice, and 10 s to start and to score.
+    assert found.minutes * 60 == pytest.approx(10 + 20 + 20)
     # To fetch 2e9, the 16-bit file 2e9, the artifact 6e8.
     assert found.disk_bytes == 4_600_000_000
     # 1e8 + 6 x 2 x 1024 x 32000 (the embedding is its largest matrix)
@@ -79,8 +81,9 @@ def test_a_checkpoint_that_is_here_is_not_fetched(cost):
 def test_past_jobs_replace_the_guess(cost):
     ratio = JobRatio("tool", "rtn", "CPU test", 0.8, 2.0, 3.0, 5)
     found = cost(jobs={("tool", "rtn", "CPU test"): ratio})
-    assert (found.minutes * 60, found.basis) == (pytest.approx(20), "measured")
-    assert (found.minutes_low * 60, found.minutes_high * 60) == (pytest.approx(8), pytest.approx(30))
+    assert (found.minutes * 60, found.basis) == (pytest.approx(40), "measured")
+    # 0.8, 2 and 3 times the formula's 20 s.
+    assert (found.minutes_low * 60, found.minutes_high * 60) == (pytest.approx(16), pytest.approx(60))
     other = cost(jobs={("tool", "rtn", "another card"): ratio})
     assert other.basis == "prior"
 

@@ -1,0 +1,149 @@
+"""One candidate, in any spelling, with numbers also when it does not fit or may not load."""
+
+import pytest
+
+from planner.domain.errors import Ambiguous, BadInput, UnknownModel
+from planner.usecases.estimate_candidate import estimate_candidate
+
+QWEN = {"model": "qwen2.5-72b", "scheme": "W4A16", "device": "A6000", "count": 2}
+
+
+@pytest.fixture
+def estimate(shared_workshop):
+    def ask(**fields):
+        return estimate_candidate(shared_workshop, {**QWEN, **fields})
+
+    return ask
+
+
+def codes(answer):
+    return [verdict["code"] for verdict in answer["verdicts"]]
+
+
+def test_numbers_come_back_also_for_what_does_not_load(estimate):
+    answer = estimate(method="gptq", group_size=128, engine="vllm", tp=2, context=8192, concurrency=4)
+    assert (answer["legal"], answer["fits"]) == (False, True)
+    assert codes(answer) == ["shape.group_not_divisible"]
+    assert "29696" in answer["verdicts"][0]["way_out"][-1]
+    # 4 x 8192 tokens x 327,680 bytes over two ranks
+    assert answer["kv_cache_bytes"] == 5_368_709_120
+    parts = ("weights_bytes", "kv_cache_bytes", "activation_bytes", "overhead_bytes")
+    assert sum(answer[name] for name in parts) == answer["total_bytes"]
+    assert answer["headroom_bytes"] == answer["usable_bytes"] - answer["total_bytes"]
+    low, high = answer["intervals"]["total_bytes"]
+    assert low <= answer["total_bytes"] <= high
+
+
+def test_numbers_come_back_also_for_what_does_not_fit(estimate):
+    answer = estimate(scheme="BF16", count=1)
+    assert (answer["legal"], answer["fits"]) == (True, False)
+    assert answer["headroom_bytes"] < 0
+    assert codes(answer) == ["memory.over_by"]
+
+
+def test_context_beyond_the_maximum_is_a_verdict_here(estimate):
+    answer = estimate(context=1_000_000, group_size=64)
+    assert answer["legal"] is False
+    assert "context.beyond_maximum" in codes(answer)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({"scheme": "FP8-dynamic"}, {"scheme": "FP8_DYNAMIC"}, id="hyphen"),
+        pytest.param({"scheme": "fp16"}, {"scheme": "F16", "method": "none"}, id="fp16"),
+        pytest.param({"scheme": "GPTQ-Int4 g32"}, {"scheme": "W4A16", "group_size": 32}, id="group-inside"),
+        pytest.param(
+            {"scheme": "q4_k_m", "method": "gguf"},
+            {"scheme": "Q4_K_M", "engine": "llama.cpp", "tp": 1, "pp": 2},
+            id="gguf-splits-by-layer",
+        ),
+        pytest.param({"engine": "vLLM"}, {"engine": "vllm", "tp": 2, "pp": 1}, id="tensor-parallel-by-count"),
+        pytest.param({"kv_dtype": "FP8-E4M3"}, {"kv_dtype": "fp8_e4m3"}, id="kv-dtype"),
+        pytest.param({"device": "nvidia rtx a6000"}, {"target": "2 × RTX A6000"}, id="card"),
+        pytest.param({"device": "2x A6000", "count": None}, {"tp": 2}, id="count-in-the-words"),
+        pytest.param(
+            {"device": "AMD Strix Halo (Radeon 8060S, 128 GB unified)", "count": None, "scheme": "Q4_K_M"},
+            {"engine": "llama.cpp", "concurrency": 1},
+            id="unified",
+        ),
+        pytest.param({"context": "32k"}, {"context": 32768}, id="32k"),
+        pytest.param({"group_size": -1}, {"group_size": None}, id="per-channel"),
+        pytest.param({"method": "awq"}, {"method": "awq", "format": "awq"}, id="format-of-the-published"),
+    ],
+)
+def test_every_spelling_is_read(estimate, fields, expected):
+    candidate = estimate(**fields)["candidate"]
+    assert {name: candidate[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "named"),
+    [
+        pytest.param({"scheme": "W5A17"}, "scheme.unknown", "W5A17", id="no-such-width"),
+        pytest.param({"scheme": "NVFP4"}, "scheme.not_modelled", "NVFP4", id="not-modelled-yet"),
+        pytest.param({"scheme": None}, "estimate.missing_field", "scheme", id="nothing-said"),
+        pytest.param({"offload": 0.5}, "estimate.not_modelled", "offload", id="offload"),
+        pytest.param({"ep": 2}, "estimate.not_modelled", "Expert parallel", id="expert-parallel"),
+        pytest.param(
+            {"engine_options": {"enforce_eager": True}}, "estimate.not_modelled", "enforce_eager", id="option"
+        ),
+        pytest.param({"engine": "sglang"}, "engine.not_modelled", "sglang", id="engine-not-modelled"),
+        pytest.param({"engine": "notepad"}, "engine.unknown", "notepad", id="no-such-engine"),
+        pytest.param({"method": "magic"}, "method.unknown", "magic", id="no-such-method"),
+        pytest.param({"colour": "red"}, "estimate.unknown_field", "colour", id="no-such-field"),
+        pytest.param({"tp": 4}, "estimate.placement", "needs 4 devices", id="more-ranks-than-cards"),
+        pytest.param(
+            {"device": "2x A6000", "count": 4}, "estimate.bad_field", "count says 4", id="two-counts"
+        ),
+        pytest.param({"tp": 0}, "estimate.bad_field", "tp", id="zero"),
+        pytest.param({"context": -1}, "estimate.bad_field", "context", id="negative"),
+        pytest.param({"concurrency": True}, "estimate.bad_field", "concurrency", id="a-truth-value"),
+        pytest.param({"concurrency": [4]}, "estimate.bad_field", "concurrency", id="a-list"),
+        pytest.param({"kv_dtype": "int2"}, "estimate.bad_field", "int2", id="kv-dtype"),
+        pytest.param({"gpu_memory_utilization": 1.5}, "estimate.bad_field", "1.5", id="utilisation"),
+        pytest.param({"free_bytes": 10**14}, "estimate.bad_field", "free_bytes", id="more-than-there-is"),
+        pytest.param({"device": "A600"}, "gpu.unknown", "A600", id="no-such-card"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(estimate, fields, code, named):
+    with pytest.raises(BadInput, match=named) as caught:
+        estimate(**fields)
+    assert caught.value.code == code
+    assert "\n" not in caught.value.message
+
+
+def test_ambiguous_cards_and_unknown_models_are_what_they_are_in_a_plan(estimate):
+    with pytest.raises(Ambiguous):
+        estimate(device="RTX 6000")
+    with pytest.raises(UnknownModel):
+        estimate(model="nothing-9b")
+
+
+def test_an_engine_version_that_no_rule_is_of_is_unknown(estimate):
+    known = estimate(group_size=64, engine_version="vLLM 0.33.0 (docker)")
+    older = estimate(group_size=64, engine_version="v0.6.3.post1")
+    assert known["legal"] is True
+    assert older["legal"] is None
+    assert codes(older) == ["unknown.engine_version"]
+
+
+def test_what_is_free_and_how_much_the_engine_may_take_count(estimate):
+    plain = estimate(group_size=64)
+    halved = estimate(group_size=64, gpu_memory_utilization=0.45)
+    held = estimate(group_size=64, free_bytes=10 << 30)
+    assert halved["usable_bytes"] == pytest.approx(plain["usable_bytes"] / 2, abs=1)
+    assert held["usable_bytes"] == int((10 << 30) * 0.9)
+    assert held["fits"] is False
+
+
+def test_only_the_ranks_that_are_used_count(estimate):
+    answer = estimate(count=4, tp=2, group_size=64)
+    assert answer["candidate"]["target"] == "2 × RTX A6000"
+
+
+def test_a_published_method_that_no_backend_makes_has_no_job(estimate):
+    job = estimate(method="awq")["job"]
+    assert (job["minutes"], job["disk_bytes"]) == (None, None)
+    assert estimate(scheme="BF16")["job"]["minutes"] == 0
+    assert estimate(group_size=64)["job"]["minutes"] > 0
