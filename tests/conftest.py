@@ -16,6 +16,8 @@ from planner.contract.client import Client
 from planner.contract.retries import Patience
 from planner.main import open_workshop
 from planner.settings import Settings
+from planner.usecases.plan_model import plan_model
+from planner.usecases.read_ask import read_ask
 
 DATA = Path(__file__).parents[1] / "data"
 TOKEN = "a-token-for-tests"
@@ -59,9 +61,9 @@ def workshop(home, tmp_path):
 @pytest.fixture
 def service(workshop):
     """A real service on a loopback port: `url`, `token`, `client`, `workshop`."""
-    listener = open_listener(0)
     app = make_app(workshop, TOKEN, lambda: server.should_exit)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+    listener = open_listener(0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -69,6 +71,7 @@ def service(workshop):
         yield SimpleNamespace(url=url, token=TOKEN, client=client, workshop=workshop)
     server.should_exit = True
     thread.join()
+    listener.close()
 
 
 @pytest.fixture
@@ -137,8 +140,5 @@ def a_measurement():
 @pytest.fixture
 def tiny_plan(workshop, tiny_checkpoint):
     """A recorded decision to make Q8_0 of the tiny checkpoint on this machine."""
-    from planner.usecases.plan_model import plan_model
-    from planner.usecases.read_ask import read_ask
-
     ask = {"ask": f"{tiny_checkpoint} for cpu", "scheme": "Q8_0", "must_quantize": True}
     return plan_model(workshop, read_ask(ask))

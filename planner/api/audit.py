@@ -1,6 +1,7 @@
 """Audit questions: one SELECT over the record."""
 
 from litestar import Controller, post
+from litestar.params import JSONBody
 
 from planner.api.parts import InWorkshop
 from planner.contract.answers import AuditAnswer
@@ -15,7 +16,7 @@ class AuditController(Controller):
     opt = {"scope": "audit"}  # noqa: RUF012 - Litestar's way to say it
 
     @post("/query", operation_id="Audit", status_code=200, sync_to_thread=True)
-    def query(self, data: AuditQuestion, workshop: InWorkshop) -> AuditAnswer:
+    def query(self, data: JSONBody[AuditQuestion], workshop: InWorkshop) -> AuditAnswer:
         """Columns and rows."""
         columns, rows = workshop.audit(data.sql)
         return AuditAnswer(columns=columns, rows=[list(row) for row in rows])

@@ -3,6 +3,7 @@
 import anyio
 from anyio.to_thread import run_sync
 from litestar import Controller, post
+from litestar.params import FromPath, JSONBody
 
 from planner.api.jobs import describe_job
 from planner.api.parts import InWorkshop, IsStopping
@@ -25,7 +26,9 @@ class ClaimController(Controller):
     opt = {"scope": "execute"}  # noqa: RUF012 - Litestar's way to say it
 
     @post("/hosts/{host:str}/claims", operation_id="ClaimJob", status_code=200)
-    async def claim(self, host: str, data: ClaimAsk, workshop: InWorkshop, is_stopping: IsStopping) -> Claim:
+    async def claim(
+        self, host: FromPath[str], data: JSONBody[ClaimAsk], workshop: InWorkshop, is_stopping: IsStopping
+    ) -> Claim:
         """The next approved job, waited for up to `wait_seconds`; an empty claim when there was none."""
         deadline = anyio.current_time() + data.wait_seconds
         while True:
@@ -39,18 +42,22 @@ class ClaimController(Controller):
             await anyio.sleep(LOOK_SECONDS)
 
     @post("/claims/{claim_id:str}/events", operation_id="ReportEvents", status_code=200, sync_to_thread=True)
-    def report_events(self, claim_id: str, data: ReportedEvents, workshop: InWorkshop) -> ClaimState:
+    def report_events(
+        self, claim_id: FromPath[str], data: JSONBody[ReportedEvents], workshop: InWorkshop
+    ) -> ClaimState:
         """Append progress; the answer's state says whether to go on."""
         return describe_state(record_events(workshop, claim_id, data.events))
 
     @post("/claims/{claim_id:str}/renew", operation_id="RenewClaim", status_code=200, sync_to_thread=True)
-    def renew(self, claim_id: str, workshop: InWorkshop) -> ClaimState:
+    def renew(self, claim_id: FromPath[str], workshop: InWorkshop) -> ClaimState:
         """Keep the lease; the answer's state says whether to go on."""
         job, until = renew_claim(workshop, claim_id)
         return describe_state(job, until)
 
     @post("/claims/{claim_id:str}/complete", operation_id="CompleteJob", status_code=200, sync_to_thread=True)
-    def complete(self, claim_id: str, data: JobReport, workshop: InWorkshop) -> ClaimState:
+    def complete(
+        self, claim_id: FromPath[str], data: JSONBody[JobReport], workshop: InWorkshop
+    ) -> ClaimState:
         """Hand in what was made and measured."""
         return describe_state(
             record_measurement(
@@ -63,7 +70,7 @@ class ClaimController(Controller):
         )
 
     @post("/claims/{claim_id:str}/fail", operation_id="FailJob", status_code=200, sync_to_thread=True)
-    def fail(self, claim_id: str, data: JobFailure, workshop: InWorkshop) -> ClaimState:
+    def fail(self, claim_id: FromPath[str], data: JSONBody[JobFailure], workshop: InWorkshop) -> ClaimState:
         """Say why there is no artifact."""
         return describe_state(fail_job(workshop, claim_id, data.code, data.message))
 

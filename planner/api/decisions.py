@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Controller, get, post
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from planner.api.parts import InWorkshop, split_act
 from planner.contract.answers import DecisionList, DecisionSummary
@@ -28,12 +28,12 @@ class DecisionController(Controller):
         return DecisionList(decisions=[DecisionSummary.model_validate(row) for row in rows])
 
     @get("/{decision_id:str}", operation_id="ShowDecision", sync_to_thread=True)
-    def show(self, decision_id: str, workshop: InWorkshop) -> dict[str, Any]:
+    def show(self, decision_id: FromPath[str], workshop: InWorkshop) -> dict[str, Any]:
         """One decision, with predicted beside measured."""
         return show_decision(workshop, decision_id)
 
     @post("/{act:str}", operation_id="ActOnDecision", status_code=200, sync_to_thread=True)
-    def act(self, act: str, workshop: InWorkshop) -> dict[str, Any]:
+    def act(self, act: FromPath[str], workshop: InWorkshop) -> dict[str, Any]:
         """`ID:replay`: compute it again and compare."""
         decision_id, perform = split_act(act, {"replay": _replay})
         answer: dict[str, Any] = perform(workshop, decision_id)

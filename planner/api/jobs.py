@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import anyio
 from anyio.to_thread import run_sync
 from litestar import Controller, get, post
-from litestar.params import HeaderParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from planner.api.decisions import Limit
@@ -41,7 +41,7 @@ class JobController(Controller):
 
     @post(operation_id="SubmitJob", status_code=201, sync_to_thread=True)
     def submit(
-        self, data: JobSubmission, workshop: InWorkshop, idempotency_key: IdempotencyKey = None
+        self, data: JSONBody[JobSubmission], workshop: InWorkshop, idempotency_key: IdempotencyKey = None
     ) -> JobRecord:
         """Submit a job; the same key answers with the job it made before."""
         return describe_job(
@@ -55,17 +55,19 @@ class JobController(Controller):
         )
 
     @get(operation_id="ListJobs", sync_to_thread=True)
-    def list_jobs(self, workshop: InWorkshop, decision_id: str | None = None, limit: Limit = 20) -> JobList:
+    def list_jobs(
+        self, workshop: InWorkshop, decision_id: FromQuery[str | None] = None, limit: Limit = 20
+    ) -> JobList:
         """Newest first."""
         return JobList(jobs=[describe_job(job) for job in workshop.jobs.list_jobs(decision_id, limit)])
 
     @get("/{job_id:str}", operation_id="ShowJob", sync_to_thread=True)
-    def show(self, job_id: str, workshop: InWorkshop) -> JobRecord:
+    def show(self, job_id: FromPath[str], workshop: InWorkshop) -> JobRecord:
         """One job."""
         return describe_job(workshop.jobs.find_job(job_id))
 
     @post("/{act:str}", operation_id="ActOnJob", status_code=200, sync_to_thread=True)
-    def act(self, act: str, workshop: InWorkshop) -> JobRecord:
+    def act(self, act: FromPath[str], workshop: InWorkshop) -> JobRecord:
         """`ID:approve` lets executors have it, `ID:cancel` stops it."""
         job_id, perform = split_act(act, {"approve": approve_job, "cancel": cancel_job})
         return describe_job(perform(workshop, job_id))
@@ -73,7 +75,7 @@ class JobController(Controller):
     @get("/{job_id:str}/events", operation_id="FollowJob")
     async def follow(
         self,
-        job_id: str,
+        job_id: FromPath[str],
         workshop: InWorkshop,
         is_stopping: IsStopping,
         last_event_id: LastEventId = None,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Controller, post
+from litestar.params import JSONBody
 
 from planner.api.parts import InWorkshop
 from planner.contract.answers import PlanAnswers
@@ -20,12 +21,12 @@ class PlanController(Controller):
     opt = {"scope": "plan"}  # noqa: RUF012 - Litestar's way to say it
 
     @post("/v1/plans", operation_id="Plan", status_code=200, sync_to_thread=True)
-    def plan(self, data: PlanAsk, workshop: InWorkshop) -> dict[str, Any]:
+    def plan(self, data: JSONBody[PlanAsk], workshop: InWorkshop) -> dict[str, Any]:
         """Plan and record; `chosen` is null when nothing fits."""
         return plan_model(workshop, read_ask(data.model_dump(exclude_none=True))).as_json()
 
     @post("/v1/plans:batch", operation_id="PlanBatch", status_code=200, sync_to_thread=True)
-    def plan_batch(self, data: PlanBatch, workshop: InWorkshop) -> PlanAnswers:
+    def plan_batch(self, data: JSONBody[PlanBatch], workshop: InWorkshop) -> PlanAnswers:
         """Plan many; a bad one is answered by an `error` object in its place."""
         return PlanAnswers(answers=[_answer(workshop, fields, data.record) for fields in data.plans])
 

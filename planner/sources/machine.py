@@ -7,6 +7,7 @@ large buffer) and kept in the home.
 
 import json
 import os
+import threading
 import time
 import types
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ class Machine:
     def __init__(self, names: AcceleratorNames, home: Path) -> None:
         self._names = names
         self._home = home
+        self._measuring = threading.Lock()
 
     def find_target(self, asks: Sequence[DeviceAsk]) -> Target:
         """The target that the words describe.
@@ -89,6 +91,11 @@ class Machine:
         )
 
     def _bandwidth(self) -> float:
+        # One thread measures: several at once would each see a part of the bandwidth.
+        with self._measuring:
+            return self._read_or_measure_bandwidth()
+
+    def _read_or_measure_bandwidth(self) -> float:
         kept = self._home / "machine.json"
         try:
             return float(json.loads(kept.read_text(encoding="utf-8"))["bandwidth_bytes_per_s"])
@@ -96,8 +103,11 @@ class Machine:
             pass
         measured = _measure_bandwidth()
         temporary = kept.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps({"bandwidth_bytes_per_s": measured}), encoding="utf-8")
-        temporary.replace(kept)
+        try:
+            temporary.write_text(json.dumps({"bandwidth_bytes_per_s": measured}), encoding="utf-8")
+            temporary.replace(kept)
+        except OSError:  # a full disk: it is measured again next time
+            temporary.unlink(missing_ok=True)
         return measured
 
 

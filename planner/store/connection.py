@@ -1,12 +1,14 @@
 """The only door to the database file: open it, hold it, migrate it.
 
-One process owns the file at a time. Every use takes its own cursor, so threads do not meet.
+One process owns the file at a time. Every use takes its own cursor, so threads do not meet; those that write take
+turns, so that none loses a race for the next number of a chain.
 """
 
 import re
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from planner.domain.errors import MachineRefused
 
 FILE_NAME = "bitwright.duckdb"
 LOCK_WAIT_S = 2.0
+DISK_WORDS = ("No space left", "File too large", "Disk quota exceeded", "Could not write all bytes")
+"""How DuckDB reports a disk or a quota that takes no more."""
 
 
 class Database:
@@ -23,8 +27,12 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._turn = threading.RLock()
         self._connection = _connect(path)
-        _migrate(self._connection)
+        try:
+            _migrate(self._connection)
+        except duckdb.Error as error:
+            raise _refusal(path, str(error)) from error
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -32,18 +40,30 @@ class Database:
         cursor = self._connection.cursor()
         try:
             yield cursor
+        except duckdb.Error as error:
+            refusal = _disk_refusal(self.path, str(error))
+            if refusal is None:
+                raise
+            raise refusal from error
         finally:
             cursor.close()
 
     @contextmanager
+    def writer(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of one's own while no other thread writes; each statement is kept by itself."""
+        with self._turn, self.cursor() as cursor:
+            yield cursor
+
+    @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor whose statements are kept together or not at all."""
-        with self.cursor() as cursor:
+        with self.writer() as cursor:
             cursor.execute("BEGIN")
             try:
                 yield cursor
             except BaseException:
-                cursor.execute("ROLLBACK")
+                with suppress(duckdb.Error):  # a database that could not write has rolled back by itself
+                    cursor.execute("ROLLBACK")
                 raise
             cursor.execute("COMMIT")
 
@@ -70,6 +90,7 @@ def open_database(home: Path) -> Database:
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + LOCK_WAIT_S
+    is_new = not path.exists()
     while True:
         try:
             connection = duckdb.connect(str(path), config={"threads": 2})
@@ -78,6 +99,8 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
             if "lock" in text and time.monotonic() < deadline:
                 time.sleep(0.1)
                 continue
+            if is_new and "lock" not in text:
+                path.unlink(missing_ok=True)  # the beginning of a file that could not be written
             raise _refusal(path, text) from error
         except duckdb.Error as error:
             raise _refusal(path, str(error)) from error
@@ -94,10 +117,9 @@ def _refusal(path: Path, text: str) -> MachineRefused:
             f"{path} is in use{by}: one process owns the file at a time. Wait for it, stop it, "
             "or give this command its own BITWRIGHT_HOME.",
         )
-    if "No space left" in text:
-        return MachineRefused(
-            "home.disk_full", f"No space left on the disk that holds {path}. Free some and run it again."
-        )
+    full = _disk_refusal(path, text)
+    if full is not None:
+        return full
     if "Permission denied" in text or "Read-only" in text:
         return MachineRefused(
             "home.not_writable", f"Cannot write {path}. Set BITWRIGHT_HOME to a folder you may write to."
@@ -106,6 +128,18 @@ def _refusal(path: Path, text: str) -> MachineRefused:
     return MachineRefused(
         "database.unreadable",
         f"{path} cannot be opened ({first_line}). Move it aside and Bitwright starts a new one; nothing was changed.",
+    )
+
+
+def _disk_refusal(path: Path, text: str) -> MachineRefused | None:
+    """The refusal for a write that the disk did not take; None for any other error."""
+    if not any(words in text for words in DISK_WORDS):
+        return None
+    named = re.search(r'write (?:all bytes )?(?:to )?file "([^"]+)"', text)
+    return MachineRefused(
+        "home.disk_full",
+        f"No space left on the disk that holds {named.group(1) if named else path}: nothing was recorded. "
+        "Free some and run it again.",
     )
 
 

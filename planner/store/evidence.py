@@ -61,7 +61,7 @@ class EvidenceStore:
         """
         parameters = {name: row.get(name) for name in COLUMNS}
         parameters["detail"] = json.dumps(row.get("detail"))
-        with self._database.cursor() as cursor:
+        with self._database.writer() as cursor:
             added = cursor.execute(self._queries["add_evidence"], parameters).fetchone()
         assert added is not None
         return int(added[0])

@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import duckdb
-
 from planner.domain.errors import BadInput
 from planner.domain.record.decision import FIRST_HASH, Decision, canonical_json, seal_decision, sha256_of
 from planner.domain.record.job import Job, JobState
@@ -13,7 +11,6 @@ from planner.store.connection import Database
 from planner.store.queries import load_queries
 
 NEWEST = 1 << 62
-CONFLICT_TRIES = 8
 
 
 class RecordStore:
@@ -30,7 +27,7 @@ class RecordStore:
             the hash.
         """
         sha256 = sha256_of(content)
-        with self._database.cursor() as cursor:
+        with self._database.writer() as cursor:
             cursor.execute(
                 self._queries["add_document"],
                 {"sha256": sha256, "kind": kind, "content": canonical_json(content)},
@@ -53,15 +50,6 @@ class RecordStore:
 
     def add_decision(self, body: Mapping[str, Any], created_at: str) -> Decision:
         """Seal a body into the chain and keep it."""
-        for attempt in range(CONFLICT_TRIES):
-            try:
-                return self._append_decision(body, created_at)
-            except (duckdb.TransactionException, duckdb.ConstraintException):
-                if attempt == CONFLICT_TRIES - 1:
-                    raise
-        raise AssertionError("unreachable")
-
-    def _append_decision(self, body: Mapping[str, Any], created_at: str) -> Decision:
         with self._database.transaction() as cursor:
             last = cursor.execute(self._queries["last_decision"]).fetchone()
             sequence, previous = (last[0] + 1, last[1]) if last else (1, FIRST_HASH)
@@ -179,12 +167,12 @@ class RecordStore:
             "at": at,
             "leased_until": leased_until,
         }
-        with self._database.cursor() as cursor:
+        with self._database.writer() as cursor:
             cursor.execute(self._queries["add_claim"], parameters)
 
     def renew_claim(self, claim_id: str, leased_until: str) -> None:
         """Move the end of a lease."""
-        with self._database.cursor() as cursor:
+        with self._database.writer() as cursor:
             cursor.execute(self._queries["renew_claim"], {"claim_id": claim_id, "leased_until": leased_until})
 
     def list_lapsed_jobs(self, now: str) -> list[str]:
@@ -204,39 +192,29 @@ class RecordStore:
         error: Mapping[str, Any] | None = None,
     ) -> bool:
         """Change a job's state if it still is `from_state`; False when somebody was faster."""
-        try:
-            with self._database.cursor() as cursor:
-                row = cursor.execute(
-                    self._queries["move_job"],
-                    {
-                        "job_id": job_id,
-                        "from_state": from_state,
-                        "state": state,
-                        "at": at,
-                        "host": host,
-                        "claim_id": claim_id,
-                        "result": None if result is None else json.dumps(result),
-                        "error": None if error is None else json.dumps(error),
-                    },
-                ).fetchone()
-        except duckdb.TransactionException:
-            return False
+        with self._database.writer() as cursor:
+            row = cursor.execute(
+                self._queries["move_job"],
+                {
+                    "job_id": job_id,
+                    "from_state": from_state,
+                    "state": state,
+                    "at": at,
+                    "host": host,
+                    "claim_id": claim_id,
+                    "result": None if result is None else json.dumps(result),
+                    "error": None if error is None else json.dumps(error),
+                },
+            ).fetchone()
         return row is not None
 
     def add_job_event(self, job_id: str, event: Mapping[str, Any], at: str) -> None:
         """Append to a job's events."""
-        for attempt in range(CONFLICT_TRIES):
-            try:
-                with self._database.cursor() as cursor:
-                    cursor.execute(
-                        self._queries["add_job_event"],
-                        {"job_id": job_id, "at": at, "event": json.dumps(event)},
-                    )
-            except (duckdb.TransactionException, duckdb.ConstraintException):
-                if attempt == CONFLICT_TRIES - 1:
-                    raise
-            else:
-                return
+        with self._database.writer() as cursor:
+            cursor.execute(
+                self._queries["add_job_event"],
+                {"job_id": job_id, "at": at, "event": json.dumps(event)},
+            )
 
     def list_job_events(self, job_id: str, after: int) -> list[dict[str, Any]]:
         """Events after the one with number `after`."""
@@ -245,7 +223,7 @@ class RecordStore:
 
     def add_measurement(self, row: Mapping[str, Any]) -> None:
         """Keep one measured figure beside its prediction."""
-        with self._database.cursor() as cursor:
+        with self._database.writer() as cursor:
             cursor.execute(self._queries["add_measurement"], dict(row))
 
     def list_measurements(self, decision_id: str) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def test_a_candidate_that_the_decision_lacks_is_refused_with_those_it_has(worksh
 
 def test_a_rejected_candidate_is_refused_with_the_reason(workshop, tiny_checkpoint):
     decision = plan_model(workshop, read_ask({"ask": f"{tiny_checkpoint} for cpu"}))
-    with pytest.raises(BadInput, match="rejected scheme Q2_K: .*2.9 bits"):
+    with pytest.raises(BadInput, match=r"rejected scheme Q2_K: .*2\.9 bits"):
         submit_job(workshop, decision.decision_id, choice={"scheme": "Q2_K"})
 
 
