@@ -10,7 +10,7 @@ import pytest
 
 from planner.domain.choose.candidates import Tables
 from planner.domain.choose.predictor import PlanInputs
-from planner.domain.facts.evidence import EvidenceBase, QualityRow
+from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import Device, Target, make_device
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import DeviceAsk, Request
@@ -122,32 +122,6 @@ def plan_inputs(tables) -> Callable[..., PlanInputs]:
             tables=tables,
             evidence=evidence or EvidenceBase(version="none"),
             versions={"planner_version": "test"},
-        )
-
-    return build
-
-
-@pytest.fixture(scope="session")
-def a_quality_row() -> Callable[..., QualityRow]:
-    """A W4A16 GPTQ result on MMLU that lost one percent."""
-
-    def build(**fields) -> QualityRow:
-        return QualityRow(
-            **{
-                "evidence_id": 1,
-                "model_id": "test/other-1b",
-                "params": 1e9,
-                "scheme": "W4A16",
-                "method": "gptq",
-                "group_size": 128,
-                "bits": 4.0,
-                "benchmark": "mmlu",
-                "higher_is_better": True,
-                "value": 59.4,
-                "baseline": 60.0,
-                "source": "a paper",
-                **fields,
-            }
         )
 
     return build

@@ -12,8 +12,6 @@ def constant(low, likely, high):
 
 
 RATES = {
-    ("tool", "*", "any", "fixed_seconds"): constant(0, 0, 0),
-    ("llamacpp", "*", "any", "fixed_seconds"): constant(5, 20, 60),
     ("tool", "*", "any", "fixed_seconds"): constant(5, 10, 20),
     ("llamacpp", "*", "any", "fixed_seconds"): constant(5, 10, 20),
     ("tool", "*", "any", "convert_rate"): constant(5e7, 2e8, 8e8),
