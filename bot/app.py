@@ -3,20 +3,22 @@
 Slack waits three seconds for an acknowledgement; it is sent before anything is asked of anybody. Every request's
 signature is checked by the library (HMAC-SHA256 of the body, not older than five minutes), except in Socket Mode,
 where there are no requests from outside.
+
+Failures are told here and not in Bolt's error handler: an error that comes right after `ack()` makes Bolt 1.30
+forget the acknowledgement and hold Slack up for its whole three seconds (listener/asyncio_runner.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.respond.async_respond import AsyncRespond
-from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.cards.blocks import Block
-from bot.failures import describe_failure
+from bot.failures import describe_failure, log
 from bot.flow import Answer, Flow
 from bot.ids import (
     ActionId,
@@ -27,11 +29,13 @@ from bot.ids import (
     PlanValue,
     read_value,
 )
+from bot.messages import CONNECTION_ERRORS
 from planner.contract.requests import CandidateChoice
 
 COMMAND = "/quantize"
 
-Body = dict[str, Any]
+Body = Mapping[str, Any]
+Act = Callable[[Flow, Body, Answer], Awaitable[None]]
 
 
 def make_app(client: AsyncWebClient, signing_secret: str, identity: AuthorizeResult, flow: Flow) -> AsyncApp:
@@ -40,79 +44,89 @@ def make_app(client: AsyncWebClient, signing_secret: str, identity: AuthorizeRes
     async def authorize() -> AuthorizeResult:
         return identity
 
-    app = AsyncApp(client=client, signing_secret=signing_secret, authorize=authorize)
-    _take_commands(app, flow)
-    _take_plan_presses(app, flow)
-    _take_job_presses(app, flow)
-    _take_failures(app)
+    # Without a token of its own: Bolt takes the one of `authorize`, and would warn of two.
+    bare = AsyncWebClient(base_url=client.base_url)
+    app = AsyncApp(client=bare, signing_secret=signing_secret, authorize=authorize)
+    app.command(COMMAND)(_make_listener(_quantize, flow))
+    for action_id, act in ACTS.items():
+        app.action(action_id)(_make_listener(act, flow))
     return app
 
 
-def _take_commands(app: AsyncApp, flow: Flow) -> None:
-    @app.command(COMMAND)
-    async def quantize(ack: AsyncAck, command: Body, respond: AsyncRespond) -> None:
+def _make_listener(act: Act, flow: Flow) -> Callable[..., Awaitable[None]]:
+    """Acknowledge, act, and tell whoever pressed what went wrong."""
+
+    async def listen(ack: AsyncAck, body: dict[str, Any], respond: AsyncRespond) -> None:
         await ack()
-        text, user, channel = command.get("text", ""), command["user_id"], command["channel_id"]
-        await flow.answer_command(text, user, channel, _answer_with(respond))
+        answer = _answer_with(respond)
+        try:
+            await act(flow, body, answer)
+        except Exception as error:  # noqa: BLE001 - every failure is told, and none may reach Bolt
+            sentence = describe_failure(error)
+            try:
+                await answer(sentence, None)
+            except (ValueError, *CONNECTION_ERRORS):
+                log.warning("could not be told: %s", sentence)
 
-    @app.action(ActionId.PICK)
-    async def pick(ack: AsyncAck, body: Body, action: Body, respond: AsyncRespond) -> None:
-        await ack()
-        value = read_value(AskValue, action["block_id"])
-        choice = action["selected_option"]["value"]
-        user, channel, _ = _where(body)
-        await flow.answer_pick(value, choice, user, channel, _answer_with(respond))
-
-
-def _take_plan_presses(app: AsyncApp, flow: Flow) -> None:
-    @app.action(ActionId.RUN)
-    async def run(ack: AsyncAck, body: Body, action: Body) -> None:
-        await ack()
-        value = read_value(PlanValue, action["value"])
-        user, channel, timestamp = _where(body)
-        message = MessageValue(**value.model_dump(), channel=channel, timestamp=timestamp)
-        await flow.run(message, CandidateChoice(), user)
-
-    @app.action(ActionId.ALTERNATIVES)
-    async def alternatives(ack: AsyncAck, body: Body, action: Body) -> None:
-        await ack()
-        value = read_value(PlanValue, action["value"])
-        _, channel, timestamp = _where(body)
-        await flow.show_alternatives(value, body["trigger_id"], channel, timestamp)
-
-    @app.action(ActionId.WHY_NOT)
-    async def why_not(ack: AsyncAck, body: Body, action: Body) -> None:
-        await ack()
-        await flow.show_reasons(read_value(PlanValue, action["value"]), body["trigger_id"])
-
-    @app.action(ActionId.RUN_ALTERNATIVE)
-    async def run_alternative(ack: AsyncAck, body: Body, action: Body) -> None:
-        await ack()
-        view = body["view"]
-        message = read_value(MessageValue, view["private_metadata"])
-        choice = read_value(ChoiceValue, action["value"]).choice
-        await flow.run_alternative(message, choice, body["user"]["id"], view["id"])
+    return listen
 
 
-def _take_job_presses(app: AsyncApp, flow: Flow) -> None:
-    @app.action(ActionId.APPROVE)
-    async def approve(ack: AsyncAck, body: Body, action: Body) -> None:
-        await ack()
-        await flow.approve(read_value(JobValue, action["value"]), *_where(body))
-
-    @app.action(ActionId.CANCEL)
-    async def cancel(ack: AsyncAck, body: Body, action: Body) -> None:
-        await ack()
-        await flow.cancel(read_value(JobValue, action["value"]), *_where(body))
+async def _quantize(flow: Flow, body: Body, answer: Answer) -> None:
+    await flow.answer_command(body.get("text", ""), body["user_id"], body["channel_id"], answer)
 
 
-def _take_failures(app: AsyncApp) -> None:
-    @app.error
-    async def fail(error: Exception, body: Body, respond: AsyncRespond) -> BoltResponse:
-        sentence = describe_failure(error)
-        if body.get("response_url"):
-            await _answer_with(respond)(sentence, None)
-        return BoltResponse(status=200, body="")
+async def _pick(flow: Flow, body: Body, answer: Answer) -> None:
+    action = body["actions"][0]
+    value = read_value(AskValue, action["block_id"])
+    user, channel, _ = _where(body)
+    await flow.answer_pick(value, action["selected_option"]["value"], user, channel, answer)
+
+
+async def _run(flow: Flow, body: Body, answer: Answer) -> None:
+    del answer
+    user, message = _message(body)
+    await flow.run(message, CandidateChoice(), user)
+
+
+async def _show_alternatives(flow: Flow, body: Body, answer: Answer) -> None:
+    del answer
+    _, message = _message(body)
+    await flow.show_alternatives(message, body["trigger_id"])
+
+
+async def _show_reasons(flow: Flow, body: Body, answer: Answer) -> None:
+    del answer
+    await flow.show_reasons(read_value(PlanValue, _value(body)), body["trigger_id"])
+
+
+async def _run_alternative(flow: Flow, body: Body, answer: Answer) -> None:
+    del answer
+    view = body["view"]
+    message = read_value(MessageValue, view["private_metadata"])
+    choice = read_value(ChoiceValue, _value(body)).choice
+    await flow.run_alternative(message, choice, body["user"]["id"], view["id"])
+
+
+async def _approve(flow: Flow, body: Body, answer: Answer) -> None:
+    del answer
+    await flow.approve(read_value(JobValue, _value(body)), *_where(body))
+
+
+async def _cancel(flow: Flow, body: Body, answer: Answer) -> None:
+    del answer
+    await flow.cancel(read_value(JobValue, _value(body)), *_where(body))
+
+
+ACTS: Mapping[ActionId, Act] = {
+    ActionId.PICK: _pick,
+    ActionId.RUN: _run,
+    ActionId.ALTERNATIVES: _show_alternatives,
+    ActionId.WHY_NOT: _show_reasons,
+    ActionId.RUN_ALTERNATIVE: _run_alternative,
+    ActionId.APPROVE: _approve,
+    ActionId.CANCEL: _cancel,
+}
+"""What each press does; every action id has one."""
 
 
 def _answer_with(respond: AsyncRespond) -> Answer:
@@ -120,6 +134,17 @@ def _answer_with(respond: AsyncRespond) -> Answer:
         await respond(text=text, blocks=blocks, response_type="ephemeral", replace_original=False)
 
     return answer
+
+
+def _value(body: Body) -> str:
+    return str(body["actions"][0]["value"])
+
+
+def _message(body: Body) -> tuple[str, MessageValue]:
+    """Who pressed, and the plan's message with what its button carries."""
+    value = read_value(PlanValue, _value(body))
+    user, channel, timestamp = _where(body)
+    return user, MessageValue(**value.model_dump(), channel=channel, timestamp=timestamp)
 
 
 def _where(body: Body) -> tuple[str, str, str]:

@@ -16,6 +16,7 @@ from bot.messages import CONNECTION_ERRORS
 from bot.settings import Settings
 
 PATH = "/slack/events"
+FINISH_SECONDS = 5.0
 
 
 async def introduce(slack: AsyncWebClient, settings: Settings) -> AuthorizeResult:
@@ -73,6 +74,17 @@ async def run_until_stopped(following: Following) -> None:
     following.resume()
     await stop.wait()
     await following.stop()
+    await finish_answers()
+
+
+async def finish_answers() -> None:
+    """Let what was acknowledged be answered, if that takes no longer than a process manager waits."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    answering = {
+        task for task in others if "run_ack_function" in getattr(task.get_coro(), "__qualname__", "")
+    }
+    if answering:
+        await asyncio.wait(answering, timeout=FINISH_SECONDS)
 
 
 def announce(identity: AuthorizeResult, settings: Settings, where: str) -> None:

@@ -21,7 +21,7 @@ from bot.failures import Refused, describe_failure
 from bot.following import Following
 from bot.follows import Followed
 from bot.ids import AskValue, JobValue, MessageValue, PlanValue
-from bot.messages import Card, Messages
+from bot.messages import Card, Messages, name_refusal
 from bot.policy import Policy
 from bot.service import Service
 from planner.contract.errors import ContractError
@@ -73,14 +73,9 @@ class Flow:
         """What was meant by words that mean several things: the sentence again, with it in their place."""
         await self._plan(say_meant(value, choice), user, channel, answer)
 
-    async def show_alternatives(
-        self, value: PlanValue, trigger_id: str, channel: str, timestamp: str
-    ) -> None:
+    async def show_alternatives(self, message: MessageValue, trigger_id: str) -> None:
         """A dialog of alternatives, over the plan's message."""
-        decision = await self.service.show_decision(value.decision_id)
-        message = MessageValue(
-            decision_id=value.decision_id, asker=value.asker, channel=channel, timestamp=timestamp
-        )
+        decision = await self.service.show_decision(message.decision_id)
         await self.messages.open_dialog(trigger_id, make_alternatives_dialog(decision, message))
 
     async def show_reasons(self, value: PlanValue, trigger_id: str) -> None:
@@ -146,7 +141,7 @@ class Flow:
         try:
             await self.messages.post(channel, card)
         except SlackApiError as error:
-            if error.response.get("error") not in NOT_HERE:
+            if name_refusal(error) not in NOT_HERE:
                 raise
             log.info("not in %s: answered in private", channel)
             shown = [block for block in card.blocks if block["type"] != "actions"]

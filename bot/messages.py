@@ -34,6 +34,12 @@ class Card:
     text: str
 
 
+def name_refusal(error: SlackApiError) -> str:
+    """Slack's code for what it refused; empty where it answered with something else than its JSON."""
+    answer = error.response.data
+    return str(answer.get("error", "")) if isinstance(answer, dict) else ""
+
+
 class Messages:
     """A bot's messages."""
 

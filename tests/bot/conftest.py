@@ -3,9 +3,13 @@
 import asyncio
 import json
 import os
+import shutil
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fakes.slack import BOT_TOKEN, SIGNING_SECRET, open_slack
@@ -13,7 +17,7 @@ from fakes.slack_limits import LARGEST_MESSAGE, count_text, find_faults
 from fakes.slack_person import Person
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.doors import PATH, introduce, listen
+from bot.doors import PATH, finish_answers, introduce, listen
 from bot.main import assemble
 from bot.settings import read_settings
 from planner.contract.client import Client
@@ -52,10 +56,24 @@ def a_bot(slack, tmp_path):
     return start
 
 
+@pytest.fixture(scope="session")
+def planner(loaded_home, tmp_path_factory):
+    """One real service for all tests that only ask: a process as `bitwright serve` starts it."""
+    home = shutil.copytree(loaded_home, tmp_path_factory.mktemp("planner") / "home")
+    command = [sys.executable, "-m", "planner.main", "serve", "--port", "0", "--json"]
+    environment = {**os.environ, "BITWRIGHT_HOME": str(home)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        url = json.loads(process.stdout.readline())["url"]
+        token = json.loads((home / "server.json").read_text())["token"]
+        with Client(url, token) as client:
+            yield SimpleNamespace(url=url, token=token, client=client)
+        process.terminate()
+
+
 @pytest.fixture
-def bot(a_bot, service):
-    """A bot over the real service, with the default policy."""
-    with a_bot(service.url, service.token) as started:
+def bot(a_bot, planner):
+    """A bot over that service, with the default policy."""
+    with a_bot(planner.url, planner.token) as started:
         yield started
 
 
@@ -85,6 +103,7 @@ def run_bot(settings, slack, patience):
             yield Person(slack, f"http://127.0.0.1:{port}{PATH}", app)
             on_loop(following.stop())
             on_loop(runner.cleanup())
+            on_loop(finish_answers())
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

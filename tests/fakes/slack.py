@@ -260,5 +260,8 @@ def _accept(**fields: Any) -> web.Response:
 
 
 def _refuse(code: str, faults: list[str] | None = None) -> web.Response:
-    said = {"errors": faults, "response_metadata": {"messages": [f"[ERROR] {fault}" for fault in faults]}}
-    return web.json_response({"ok": False, "error": code, **(said if faults else {})})
+    answer: dict[str, Any] = {"ok": False, "error": code}
+    if faults:
+        said = [f"[ERROR] {fault}" for fault in faults]
+        answer |= {"errors": faults, "response_metadata": {"messages": said}}
+    return web.json_response(answer)
