@@ -131,6 +131,7 @@ class Predictor:
                 kv_dtype=candidate.kv_dtype,
                 gguf=self.inputs.tables.gguf,
                 constants=self.inputs.tables.memory,
+                stored=self.stored_of(candidate),
             )
         return self._memory[key]
 

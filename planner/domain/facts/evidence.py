@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 DEMO_MODEL = "local/smollm2-135m-instruct-from-q4_1"
 """Rows of the demo model answer for the demo model only: its baseline is itself a 4-bit file unpacked."""
@@ -101,3 +102,5 @@ class EvidenceBase:
     """By (engine, device or `*`, metric, width or `*`)."""
     jobs: Mapping[tuple[str, str, str], JobRatio] = field(default_factory=dict)
     """By (backend, method, device)."""
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What predictors worked out from these rows once: it follows from them and adds nothing."""

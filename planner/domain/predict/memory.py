@@ -20,7 +20,7 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.storage import rank_bytes, stored_bytes
+from planner.domain.facts.storage import StoredBytes, rank_bytes, stored_bytes
 from planner.domain.facts.tensors import Tensor
 from planner.domain.units import GIB
 
@@ -113,13 +113,15 @@ def predict_memory(
     kv_dtype: str,
     gguf: GgufTables,
     constants: MemoryConstants,
+    stored: StoredBytes | None = None,
 ) -> MemoryEstimate:
     """Memory of the worst device when `model` is served like this.
 
     A GGUF file on GPUs leaves the input embedding in host memory unless it is tied to the head, as llama.cpp
-    does. With replicas, each serves its share of the concurrent sequences.
+    does. With replicas, each serves its share of the concurrent sequences. `stored` is the unsplit tensor data
+    where it was counted before.
     """
-    stages = _stages(model, layout, scheme, group_size, engine, placement, devices, gguf)
+    stages = _stages(model, layout, scheme, group_size, engine, placement, devices, gguf, stored)
     sequences = -(-workload.concurrency // placement.dp)
     tokens = sequences * _round_up(workload.context_tokens, KV_BLOCK_TOKENS if engine == "vllm" else 1)
     per_layer_token = kv_bytes_per_token(model, kv_dtype) / model.num_layers
@@ -177,6 +179,7 @@ def _stages(
     placement: Placement,
     devices: Sequence[Device],
     gguf: GgufTables,
+    counted: StoredBytes | None,
 ) -> list[_Stage]:
     if engine == "vllm":
         stored = rank_bytes(model, layout, scheme, group_size, tp=placement.tp)
@@ -184,7 +187,7 @@ def _stages(
         counts = _even_split(model.num_layers, placement.pp)
         stage_devices: Sequence[Device] = [smallest] * placement.pp
     else:
-        stored = stored_bytes(model, layout, scheme, group_size, gguf)
+        stored = counted or stored_bytes(model, layout, scheme, group_size, gguf)
         stage_devices = devices[: placement.pp]
         counts = _proportional_split(model.num_layers, [device.available_bytes for device in stage_devices])
     host_embedding = engine == "llama.cpp" and stage_devices[0].kind == "gpu"

@@ -11,9 +11,10 @@ is never narrower than the spread of single results around their median. Without
 This is a first, plain version: no harness effects, no regression on bits.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 from planner.domain.facts.evidence import DEMO_MODEL, EvidenceBase, QualityRow, family_of
 
@@ -84,15 +85,24 @@ class _Pool:
 
 
 def predict_quality(ask: QualityAsk, evidence: EvidenceBase) -> QualityPrediction:
-    """The benchmark's change for this scheme and method on this model."""
+    """The benchmark's change for this scheme and method on this model; worked out once for each question."""
+    if ask.baseline is not None:  # as many as there are numbers: not worth remembering
+        return _predict(ask, evidence)
+    found = evidence.memo.get(ask)
+    if found is None:
+        found = evidence.memo[ask] = _predict(ask, evidence)
+    return found
+
+
+def _predict(ask: QualityAsk, evidence: EvidenceBase) -> QualityPrediction:
     own = _usable_rows(ask, evidence, (ask.benchmark,))
-    baseline = ask.baseline if ask.baseline is not None else _known_baseline(ask.model_id, own)
+    baseline = ask.baseline if ask.baseline is not None else _known_baseline(ask.model_id, own.every)
     if ask.method == "none":
         return _unchanged(ask.benchmark, baseline)
     related = _usable_rows(ask, evidence, ask.related)
-    pool = _nearest_pool(ask, own, related)
+    pool = _nearest_pool(ask, own, related, evidence.memo)
     if pool is not None and pool.basis != "measured" and ask.method in NEVER_BETTER_THAN:
-        other = _nearest_pool(replace(ask, method=NEVER_BETTER_THAN[ask.method]), own, related)
+        other = _nearest_pool(replace(ask, method=NEVER_BETTER_THAN[ask.method]), own, related, evidence.memo)
         if other is not None and _weighted_median(other) < _weighted_median(pool):
             pool = other
     if pool is None:
@@ -121,34 +131,51 @@ def predict_quality(ask: QualityAsk, evidence: EvidenceBase) -> QualityPredictio
     )
 
 
-def _usable_rows(ask: QualityAsk, evidence: EvidenceBase, benchmarks: Sequence[str]) -> list[QualityRow]:
-    return [
-        row
-        for benchmark in benchmarks
-        for row in evidence.quality.get(benchmark, ())
-        if (row.model_id != DEMO_MODEL or ask.model_id == DEMO_MODEL) and not _has_collapsed(row)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Comparable rows of some benchmarks, in evidence order, and the same by scheme."""
+
+    benchmarks: tuple[str, ...]
+    every: Sequence[QualityRow]
+    by_scheme: Mapping[str, Sequence[QualityRow]]
+
+
+def _usable_rows(ask: QualityAsk, evidence: EvidenceBase, benchmarks: tuple[str, ...]) -> _Rows:
+    is_demo = ask.model_id == DEMO_MODEL
+    found = evidence.memo.get((benchmarks, is_demo))
+    if found is None:
+        rows = [
+            row
+            for benchmark in benchmarks
+            for row in evidence.quality.get(benchmark, ())
+            if (row.model_id != DEMO_MODEL or is_demo) and not _has_collapsed(row)
+        ]
+        by_scheme: dict[str, list[QualityRow]] = {}
+        for row in rows:
+            by_scheme.setdefault(row.scheme, []).append(row)
+        found = evidence.memo[benchmarks, is_demo] = _Rows(benchmarks, rows, by_scheme)
+    return found
 
 
 def _has_collapsed(row: QualityRow) -> bool:
     return not row.higher_is_better and row.value > COLLAPSED * row.baseline
 
 
-def _nearest_pool(ask: QualityAsk, own: Sequence[QualityRow], related: Sequence[QualityRow]) -> _Pool | None:
-    own_recipe = [row for row in own if _same_recipe(row, ask)]
-    recipe = own_recipe + [row for row in related if _same_recipe(row, ask)]
+def _nearest_pool(ask: QualityAsk, own: _Rows, related: _Rows, memo: dict[Any, Any]) -> _Pool | None:
+    own_recipe = [row for row in own.by_scheme.get(ask.scheme, ()) if _same_recipe(row, ask)]
     measured = [row for row in own_recipe if row.model_id == ask.model_id]
     if measured:
         return _Pool("measured", measured, [row.change for row in measured])
+    same_scheme = [*own.by_scheme.get(ask.scheme, ()), *related.by_scheme.get(ask.scheme, ())]
+    recipe = [row for row in same_scheme if _same_recipe(row, ask)]
     family = family_of(ask.model_id)
-    everything = [*own, *related]
     tiers: tuple[tuple[Basis, Callable[[], list[QualityRow]]], ...] = (
         ("same-family", lambda: _near([row for row in own_recipe if row.family == family], ask, 3.0)),
         ("same-family", lambda: _near([row for row in recipe if row.family == family], ask, 3.0)),
         ("size-trend", lambda: _near(recipe, ask, 2.5)),
-        ("prior", lambda: _enough([row for row in everything if _same_scheme(row, ask)], PRIOR_ROWS)),
-        ("prior", lambda: _enough([row for row in everything if _similar_gguf(row, ask)], PRIOR_ROWS)),
-        ("prior", lambda: [row for row in everything if _similar_width(row, ask)]),
+        ("prior", lambda: _enough([row for row in same_scheme if row.method in COMMON_METHODS], PRIOR_ROWS)),
+        ("prior", lambda: _enough(_similar_rows(ask, own, related, memo, _similar_gguf), PRIOR_ROWS)),
+        ("prior", lambda: _similar_rows(ask, own, related, memo, _similar_width)),
     )
     for basis, find_rows in tiers:
         rows = find_rows()
@@ -181,8 +208,19 @@ def _same_recipe(row: QualityRow, ask: QualityAsk) -> bool:
     return row.group_size is None or ask.group_size is None or ask.group_size <= row.group_size <= 128
 
 
-def _same_scheme(row: QualityRow, ask: QualityAsk) -> bool:
-    return row.scheme == ask.scheme and row.method in COMMON_METHODS
+def _similar_rows(
+    ask: QualityAsk,
+    own: _Rows,
+    related: _Rows,
+    memo: dict[Any, Any],
+    is_similar: Callable[[QualityRow, QualityAsk], bool],
+) -> list[QualityRow]:
+    """All rows that are similar; of the question only its bits and method matter, so they are looked for once."""
+    key = (is_similar, own.benchmarks, related.benchmarks, ask.model_id == DEMO_MODEL, ask.bits, ask.method)
+    found = memo.get(key)
+    if found is None:
+        found = memo[key] = [row for row in (*own.every, *related.every) if is_similar(row, ask)]
+    return found
 
 
 def _similar_gguf(row: QualityRow, ask: QualityAsk) -> bool:
