@@ -85,7 +85,8 @@ async def serve(settings: Settings) -> None:
     from bot.doors import PATH, announce, introduce, listen, run_until_stopped
     from planner.contract.client import Client
 
-    slack = AsyncWebClient(token=settings.bot_token, base_url=settings.slack_url)
+    # No retries of the library's own: Messages has them, with waits that can be told.
+    slack = AsyncWebClient(token=settings.bot_token, base_url=settings.slack_url, retry_handlers=[])
     identity = await introduce(slack, settings)
     with Client(settings.server, settings.token) as client:
         app, following = assemble(settings, slack, identity, client)

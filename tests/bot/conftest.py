@@ -88,19 +88,19 @@ def run_bot(settings, slack, patience):
         return asyncio.run_coroutine_threadsafe(work, loop).result(10)
 
     async def start(client):
-        web_client = AsyncWebClient(token=settings.bot_token, base_url=settings.slack_url)
+        web_client = AsyncWebClient(token=settings.bot_token, base_url=settings.slack_url, retry_handlers=[])
         identity = await introduce(web_client, settings)
         app, following = assemble(
             settings, web_client, identity, client, pause_seconds=0.02, sleep=lambda _: asyncio.sleep(0.02)
         )
         runner, port = await listen(app.web_app(PATH), settings)
         following.resume()
-        return app, following, runner, port
+        return following, runner, port
 
     try:
         with Client(settings.server, settings.token, patience=patience) as client:
-            app, following, runner, port = on_loop(start(client))
-            yield Person(slack, f"http://127.0.0.1:{port}{PATH}", app)
+            following, runner, port = on_loop(start(client))
+            yield Person(slack, f"http://127.0.0.1:{port}{PATH}")
             on_loop(following.stop())
             on_loop(runner.cleanup())
             on_loop(finish_answers())

@@ -11,8 +11,8 @@ ASKER, OTHER = "U0ASKER", "U0OTHER"
 class Person:
     """What people do in Slack, sent as Slack sends it."""
 
-    def __init__(self, slack, url, app):
-        self.slack, self.url, self.app = slack, url, app
+    def __init__(self, slack, url):
+        self.slack, self.url = slack, url
 
     def type(self, text, *, user=ASKER, channel=CHANNEL, **signed):
         """`/quantize text`."""
