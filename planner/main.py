@@ -27,7 +27,7 @@ def open_workshop(settings: Settings) -> Workshop:
     from planner.sources.catalog import Catalog
     from planner.sources.clock import SystemClock
     from planner.sources.machine import Machine
-    from planner.sources.tables import make_accelerator, make_model
+    from planner.sources.tables import make_accelerator, make_model, make_traits
     from planner.store.audit import run_audit_query
     from planner.store.connection import open_database
     from planner.store.evidence import EvidenceStore
@@ -40,8 +40,11 @@ def open_workshop(settings: Settings) -> Workshop:
     evidence = EvidenceStore(database)
     records = RecordStore(database)
     knowledge = StoredKnowledge(LoadStore(database), evidence, settings.data, clock)
+    traits = {row["architecture"]: make_traits(row) for row in knowledge.rows("architectures")}
     return Workshop(
-        catalog=Catalog([make_model(row) for row in knowledge.rows("models")], settings.cache / "models"),
+        catalog=Catalog(
+            [make_model(row, traits) for row in knowledge.rows("models")], traits, settings.cache / "models"
+        ),
         inventory=Machine(
             AcceleratorNames([make_accelerator(row) for row in knowledge.rows("accelerators")]), settings.home
         ),

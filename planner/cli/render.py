@@ -35,7 +35,13 @@ def print_plan(decision: Mapping[str, Any]) -> None:
     if chosen is None:
         lines += _nothing_fits(decision)
     else:
-        lines += [Text(""), *_choice(decision, chosen), Text(""), *_memory(console, chosen), *_predictions(chosen)]
+        lines += [
+            Text(""),
+            *_choice(decision, chosen),
+            Text(""),
+            *_memory(console, chosen),
+            *_predictions(chosen),
+        ]
     lines += _alternatives(decision)
     lines += _rejections(decision)
     lines += _labelled("mind", [Text(text, style="yellow") for text in decision["warnings"]])

@@ -1,10 +1,10 @@
 """Models by words: the catalogue's rows, or a checkpoint folder on this machine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.model import ModelFacts, Traits
 from planner.domain.facts.model_names import ModelMatch, ModelNames, names_a_folder
 from planner.sources.checkpoint import read_checkpoint
 
@@ -12,10 +12,12 @@ from planner.sources.checkpoint import read_checkpoint
 class Catalog:
     """The catalogue, with checkpoints that lie in the cache read from their own files."""
 
-    def __init__(self, models: Sequence[ModelFacts], cached_models: Path) -> None:
+    def __init__(
+        self, models: Sequence[ModelFacts], traits: Mapping[str, Traits], cached_models: Path
+    ) -> None:
         self._names = ModelNames(models)
+        self._traits = traits
         self._cached_models = cached_models
-        self._read: Callable[[Path, str | None], ModelFacts] = read_checkpoint
 
     def find_model(self, words: str) -> ModelMatch:
         """The model that words name: a folder when they look like a path, a catalogue row otherwise.
@@ -27,13 +29,13 @@ class Catalog:
             Ambiguous: several sizes are called that.
         """
         if names_a_folder(words):
-            facts = self._read(Path(words), None)
+            facts = read_checkpoint(Path(words), self._traits)
             return ModelMatch(model=facts, typed=facts.model_id)
         match = self._names.resolve(words)
         folder = self._cached_models / match.model.model_id.replace("/", "--")
         if not folder.is_dir():
             return match
-        local = self._read(folder, match.model.model_id)
+        local = read_checkpoint(folder, self._traits, match.model.model_id)
         known = replace(
             match.model,
             path=local.path,

@@ -6,13 +6,14 @@ what disagrees, because a size computed from a config that lies is worth nothing
 
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from planner.domain.errors import UnknownModel
-from planner.domain.facts.model import ModelFacts
-from planner.domain.facts.tensors import LLAMA_LAYOUT, count_llama_parameters
+from planner.domain.facts.model import ModelFacts, Traits
+from planner.domain.facts.tensors import count_described_parameters
 
 CONFIG_LIMIT_BYTES = 4 << 20
 HEADER_LIMIT_BYTES = 100 << 20
@@ -33,11 +34,12 @@ TOKENIZER_FILES = (
 )
 
 
-def read_checkpoint(folder: Path, model_id: str | None = None) -> ModelFacts:
+def read_checkpoint(folder: Path, traits: Mapping[str, Traits], model_id: str | None = None) -> ModelFacts:
     """Facts of the checkpoint in `folder`.
 
     Args:
         folder: holds config.json and safetensors files.
+        traits: what is known of architectures, by name.
         model_id: name to give it; the folder's own path otherwise.
 
     Raises:
@@ -52,8 +54,10 @@ def read_checkpoint(folder: Path, model_id: str | None = None) -> ModelFacts:
     config = _read_json(folder / "config.json", "model.no_config")
     shapes, weights_bytes = _read_headers(folder)
     elements = sum(_elements(shape) for shape in shapes.values())
+    facts = _facts_from_config(config, folder, model_id, elements, weights_bytes)
     facts = replace(
-        _facts_from_config(config, folder, model_id, elements, weights_bytes),
+        facts,
+        traits=traits.get(facts.architecture),
         qkv_bias=any(name.endswith("q_proj.bias") for name in shapes),
         qk_norm=any(name.endswith("q_norm.weight") for name in shapes),
     )
@@ -208,8 +212,14 @@ def _facts_from_config(
             vocab_size=_positive(config, "vocab_size"),
             tie_embeddings=bool(config.get("tie_word_embeddings", False)),
             max_position=_positive(config, "max_position_embeddings"),
-            attention="mha" if heads == kv_heads else "gqa",
-            num_experts=int(config.get("num_local_experts") or config.get("num_experts") or 0),
+            attention=_attention_kind(config, heads, kv_heads),
+            sliding_window=_optional(config, "sliding_window"),
+            kv_lora_rank=_optional(config, "kv_lora_rank") or 0,
+            q_lora_rank=_optional(config, "q_lora_rank") or 0,
+            qk_nope_head_dim=_optional(config, "qk_nope_head_dim") or 0,
+            qk_rope_head_dim=_optional(config, "qk_rope_head_dim") or 0,
+            v_head_dim=_optional(config, "v_head_dim") or 0,
+            **_experts(config),
             params_total=elements,
             native_dtype=str(config.get("dtype") or config.get("torch_dtype") or "bfloat16"),
             weights_bytes=weights_bytes,
@@ -227,6 +237,44 @@ def _facts_from_config(
     return facts
 
 
+def _attention_kind(config: dict[str, Any], heads: int, kv_heads: int) -> str:
+    """The kind as the catalogue names it; a kind this does not know is named, and then refused by name."""
+    if config.get("kv_lora_rank"):
+        return "mla"
+    for unknown in ("linear_num_value_heads", "mamba_d_state", "ssm_state_size", "index_topk"):
+        if config.get(unknown):
+            return f"of a kind with {unknown}, which is read from the catalogue only"
+    if config.get("sliding_window") and config.get("use_sliding_window", True):
+        return "with a sliding window, which is read from the catalogue only"
+    return "mha" if heads == kv_heads else "gqa"
+
+
+def _experts(config: dict[str, Any]) -> dict[str, Any]:
+    experts = next(
+        (
+            int(config[name])
+            for name in ("num_local_experts", "num_experts", "n_routed_experts")
+            if config.get(name)
+        ),
+        0,
+    )
+    if not experts:
+        return {}
+    width = _positive(config, "moe_intermediate_size", _positive(config, "intermediate_size"))
+    shared = _optional(config, "shared_expert_intermediate_size")
+    return {
+        "num_experts": experts,
+        "experts_per_token": _positive(config, "num_experts_per_tok"),
+        "moe_intermediate_size": width,
+        "shared_intermediate_size": shared or width * (_optional(config, "n_shared_experts") or 0),
+        "dense_layers": _optional(config, "first_k_dense_replace") or 0,
+    }
+
+
+def _optional(config: dict[str, Any], name: str) -> int | None:
+    return _positive(config, name) if config.get(name) else None
+
+
 def _positive(config: dict[str, Any], name: str, default: int | None = None) -> int:
     value = config.get(name, default)
     if value is None:
@@ -237,8 +285,11 @@ def _positive(config: dict[str, Any], name: str, default: int | None = None) -> 
 
 
 def _check_agreement(facts: ModelFacts, elements: int) -> None:
-    claimed = count_llama_parameters(facts)
-    if facts.architecture in LLAMA_LAYOUT and not facts.num_experts and claimed != elements:
+    """A dense model's fields and headers must agree to the parameter; for others the layout's own check decides."""
+    if facts.traits is None or facts.num_experts or facts.attention not in {"mha", "gqa"}:
+        return
+    claimed = count_described_parameters(facts)
+    if claimed != elements:
         raise UnknownModel(
             "model.config_lies",
             f"config.json in {facts.path} describes {claimed:,} parameters, its safetensors headers hold "

@@ -5,18 +5,30 @@ flag that says so, `tie_embeddings_missing` or `params_missing`, and whoever siz
 """
 
 import csv
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Accelerator
-from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.model import ModelFacts, Traits
 from planner.domain.facts.spellings import Spelling
 
 Row = dict[str, str]
 T = TypeVar("T")
 
+LINEAR_FIELDS = {
+    "nk": "linear_key_heads",
+    "nv": "linear_value_heads",
+    "dk": "linear_key_dim",
+    "dv": "linear_value_dim",
+    "conv": "linear_conv",
+}
+TRAIT_FLAGS = (
+    *("query_gate", "output_bias", "feed_forward_bias", "norm_bias", "head_bias", "positions"),
+    *("embedding_norm", "router_bias", "expert_bias", "shared_gate", "sinks"),
+)
 GIGA = 10**9  # vendors' bandwidths are decimal
 TERA = 10**12
 
@@ -30,13 +42,23 @@ def read_accelerators(path: Path) -> list[Accelerator]:
     return list(read_rows(path, make_accelerator))
 
 
-def read_models(path: Path) -> list[ModelFacts]:
-    """Every row of `models.csv`.
+def read_traits(path: Path) -> dict[str, Traits]:
+    """Every row of `architectures.csv`, by architecture.
 
     Raises:
         BadInput: the file lacks a column or a cell cannot be read.
     """
-    return list(read_rows(path, make_model))
+    return dict(read_rows(path, lambda row: (row["architecture"], make_traits(row))))
+
+
+def read_models(path: Path) -> list[ModelFacts]:
+    """Every row of `models.csv`, with the traits that stand beside it in `architectures.csv`.
+
+    Raises:
+        BadInput: the file lacks a column or a cell cannot be read.
+    """
+    traits = read_traits(path.with_name("architectures.csv"))
+    return list(read_rows(path, lambda row: make_model(row, traits)))
 
 
 def read_spellings(path: Path) -> list[Spelling]:
@@ -90,14 +112,15 @@ def make_accelerator(row: Row) -> Accelerator:
     )
 
 
-def make_model(row: Row) -> ModelFacts:
-    """One architecture from its row; a model of experts only has no dense MLP, hence width 0."""
+def make_model(row: Row, traits: Mapping[str, Traits]) -> ModelFacts:
+    """One architecture from its row and the traits of its architecture's row."""
     params = to_int(row["params_total"]) or to_int(row["params_recomputed"])
     flags = list(split(row["flags"]))
     if not row["tie_embeddings"]:
         flags.append("tie_embeddings_missing")
     if params is None:
         flags.append("params_missing")
+    moe_width = to_int(row["moe_intermediate_size"]) or 0
     return ModelFacts(
         model_id=row["repo"],
         family=row["family"],
@@ -113,14 +136,61 @@ def make_model(row: Row) -> ModelFacts:
         tie_embeddings=row["tie_embeddings"] == "true",
         max_position=int(row["max_position"]),
         attention=row["attention"],
+        traits=traits.get(row["architecture"]),
         qkv_bias=row["qkv_bias"] == "true",
         qk_norm=row["qk_norm"] == "true",
+        sliding_window=to_int(row["sliding_window"]),
+        full_attention_layers=count_full_layers(row),
+        kv_lora_rank=to_int(row["kv_lora_rank"]) or 0,
+        q_lora_rank=to_int(row["q_lora_rank"]) or 0,
+        qk_nope_head_dim=to_int(row["qk_nope_head_dim"]) or 0,
+        qk_rope_head_dim=to_int(row["qk_rope_head_dim"]) or 0,
+        v_head_dim=to_int(row["v_head_dim"]) or 0,
+        **read_linear_shapes(row["linear_state_fields"]),
         num_experts=to_int(row["num_experts"]) or 0,
+        experts_per_token=to_int(row["experts_per_token"]) or 0,
+        moe_intermediate_size=moe_width,
+        shared_intermediate_size=to_int(row["shared_intermediate_size"])
+        or (to_int(row["shared_experts"]) or 0) * moe_width,
+        dense_layers=to_int(row["dense_layers"]) or 0,
+        extra_params=to_int(row["extra_params"]) or 0,
+        extra_holds=row["extra_holds"],
         params_total=params or 0,
         native_dtype=row["native_dtype"] or "bfloat16",
         released=row["released"],
         source=row["source_ref"],
         flags=tuple(flags),
+    )
+
+
+def count_full_layers(row: Row) -> int | None:
+    """Layers that see the whole context, from their number or the pattern `5 sliding : 1 full`."""
+    if row["full_attention_layers"]:
+        return int(row["full_attention_layers"])
+    if row["attention"].endswith("(all)"):
+        return 0
+    pattern = re.match(r"(\d+) (?:sliding|chunked) : (\d+) full", row["sliding_pattern"])
+    if pattern is None:
+        return None
+    windowed, full = int(pattern[1]), int(pattern[2])
+    return int(row["num_layers"]) * full // (windowed + full)
+
+
+def read_linear_shapes(cell: str) -> dict[str, Any]:
+    """Shapes of gated-delta layers from `nk=16 nv=32 dk=128 dv=128 conv=4`; empty for any other kind."""
+    found = {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", cell)}
+    if set(found) != set(LINEAR_FIELDS):
+        return {}
+    return {field: found[name] for name, field in LINEAR_FIELDS.items()}
+
+
+def make_traits(row: Row) -> Traits:
+    """One architecture's traits from its row."""
+    return Traits(
+        norms=int(row["norms"]),
+        feed_forward="plain" if row["feed_forward"] == "plain" else "gated",
+        qk_norm=cast("Literal['head', 'full', 'always']", row["qk_norm"]),
+        **{name: row[name] == "yes" for name in TRAIT_FLAGS},
     )
 
 

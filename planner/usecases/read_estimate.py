@@ -10,7 +10,7 @@ from planner.domain.errors import BadInput
 from planner.domain.facts.request import MAX_DEVICES, DeviceAsk, read_device
 from planner.domain.facts.request_options import MAX_CONCURRENCY, MAX_CONTEXT, read_number
 from planner.domain.facts.spellings import Spellings, shorten
-from planner.domain.predict.memory import KV_DTYPE_BYTES
+from planner.domain.predict.kv_cache import KV_DTYPE_BYTES
 
 NEEDED = ("model", "scheme", "device")
 PLACEMENT = ("tp", "pp", "dp")

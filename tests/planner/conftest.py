@@ -14,7 +14,7 @@ from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import Device, Target, make_device
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import DeviceAsk, Request
-from planner.domain.facts.tensors import count_llama_parameters
+from planner.domain.facts.tensors import count_described_parameters
 from planner.domain.units import GIB
 from planner.main import open_workshop
 from planner.settings import Settings
@@ -76,7 +76,7 @@ def a_model() -> Callable[..., ModelFacts]:
                 **fields,
             }
         )
-        return model if model.params_total else replace(model, params_total=count_llama_parameters(model))
+        return model if model.params_total else replace(model, params_total=count_described_parameters(model))
 
     return build
 

@@ -13,10 +13,11 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request, Workload
 from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.storage import StoredBytes, bits_per_weight, stored_bytes
-from planner.domain.facts.tensors import Tensor, count_parameters, padded_layout
+from planner.domain.facts.storage import StoredBytes, bits_per_weight, bytes_read_per_step, stored_bytes
+from planner.domain.facts.tensors import Tensor, count_active_parameters, count_parameters, padded_layout
 from planner.domain.predict.job_cost import NOTHING_TO_MAKE, JobCost, predict_job_cost
-from planner.domain.predict.memory import MemoryEstimate, kv_bytes_per_token, predict_memory
+from planner.domain.predict.kv_cache import kv_bytes_per_token
+from planner.domain.predict.memory import MemoryEstimate, predict_memory
 from planner.domain.predict.quality import QualityAsk, QualityPrediction, predict_quality
 from planner.domain.predict.speed import predict_speed
 
@@ -66,9 +67,9 @@ class Predictor:
             tables=inputs.tables,
             memory=memory,
         )
-        bytes_read = stored.total - (0 if inputs.model.tie_embeddings else stored.embedding)
-        kv_token = kv_bytes_per_token(inputs.model, candidate.kv_dtype)
         sequences = -(-self.workload.concurrency // candidate.placement.dp)
+        bytes_read = bytes_read_per_step(stored, inputs.model, sequences)
+        kv_token = kv_bytes_per_token(inputs.model, candidate.kv_dtype)
         speed = predict_speed(
             engine=candidate.engine,
             placement=candidate.placement,
@@ -76,7 +77,7 @@ class Predictor:
             workload=self.workload,
             weights_bytes_read=bytes_read,
             kv_bytes_per_token=kv_token,
-            params=self.params,
+            params=count_active_parameters(inputs.model, self.layout),
             weight_bits=candidate.scheme.weight_bits,
             evidence=inputs.evidence,
         )

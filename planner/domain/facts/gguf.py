@@ -12,7 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from planner.domain.facts.model import ModelFacts
-from planner.domain.facts.tensors import Tensor
+from planner.domain.facts.tensors import Role, Tensor
+
+F32_ROLES: frozenset[Role] = frozenset({"router", "conv"})
+"""Matrices that llama.cpp keeps in 32 bits: routers (ffn_gate_inp) and short convolutions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,21 +67,28 @@ def make_tables(types: Sequence[GgmlType], rules: Sequence[MixRule]) -> GgufTabl
 
 
 def layer_types(model: ModelFacts, tensor: Tensor, ftype: str, tables: GgufTables) -> list[GgmlType]:
-    """The type that each layer's tensor of one role gets, in layer order."""
-    if tensor.is_vector:
-        return [tables.types["F32"]] * tensor.count
-    role = (
-        "output"
-        if tensor.role == "head" or (tensor.role == "embedding" and model.tie_embeddings)
-        else tensor.role
-    )
+    """The type that a role's tensor gets in each layer that holds one; one entry outside layers."""
+    layers = tensor.layers or (0,)
+    if tensor.is_vector or tensor.role in F32_ROLES:
+        return [tables.types["F32"]] * len(layers)
+    role = _mix_role(tensor.role, tie_embeddings=model.tie_embeddings)
     rules = tables.rules.get((ftype, role), ())
-    if all(rule.when == ("always",) for rule in rules) and role != "v":
-        return [tables.types[_pick_type(model, role, 0, tensor.columns, ftype, tables)]] * tensor.count
-    return [
-        tables.types[_pick_type(model, role, layer, tensor.columns, ftype, tables)]
-        for layer in range(tensor.count)
-    ]
+    if role != "v" and all(rule.when == ("always",) for rule in rules):
+        return [tables.types[_pick_type(model, role, (0, 1), tensor.columns, ftype, tables)]] * len(layers)
+    # llama.cpp counts the attn_v tensors themselves, which only attending layers have; all else goes by layer.
+    places = (
+        [(index, len(layers)) for index in range(len(layers))]
+        if role == "v"
+        else [(layer, model.num_layers) for layer in layers]
+    )
+    return [tables.types[_pick_type(model, role, place, tensor.columns, ftype, tables)] for place in places]
+
+
+def _mix_role(role: Role, *, tie_embeddings: bool) -> str:
+    """The role whose rows of the mix apply: llama.cpp looks at parts of names, `ffn_down` also in experts."""
+    if role == "head" or (role == "embedding" and tie_embeddings):
+        return "output"
+    return {"expert_down": "down", "shared_down": "down"}.get(role, role)
 
 
 def container_bytes(layout: Sequence[Tensor], metadata_bytes: int) -> int:
@@ -94,7 +104,9 @@ def container_bytes(layout: Sequence[Tensor], metadata_bytes: int) -> int:
     return 24 + scalar_keys_bytes + metadata_bytes + count * (name_bytes + fixed_bytes + alignment_bytes)
 
 
-def _pick_type(model: ModelFacts, role: str, layer: int, columns: int, ftype: str, tables: GgufTables) -> str:
+def _pick_type(
+    model: ModelFacts, role: str, place: tuple[int, int], columns: int, ftype: str, tables: GgufTables
+) -> str:
     name = tables.base_types[ftype]
     if role == "output":
         # llama.cpp tests the mix's own block here, before the output type is chosen.
@@ -104,7 +116,7 @@ def _pick_type(model: ModelFacts, role: str, layer: int, columns: int, ftype: st
             name = next((rule.type for rule in tables.rules.get((ftype, role), ())), name)
     else:
         for rule in tables.rules.get((ftype, role), ()):
-            if _applies(rule.when, layer, model):
+            if _applies(rule.when, place, model):
                 name = rule.type
                 break
         if role == "v" and model.num_layers == 80 and name in {"Q3_K", "Q4_K"}:
@@ -122,8 +134,8 @@ def _fall_back(name: str, columns: int, tables: GgufTables) -> str:
     return "F16"
 
 
-def _applies(when: tuple[str, ...], layer: int, model: ModelFacts) -> bool:
-    layers = model.num_layers
+def _applies(when: tuple[str, ...], place: tuple[int, int], model: ModelFacts) -> bool:
+    layer, layers = place
     grouped = model.num_heads // model.num_kv_heads
     match when:
         case ("always",):
@@ -134,6 +146,8 @@ def _applies(when: tuple[str, ...], layer: int, model: ModelFacts) -> bool:
             return layer < layers // int(parts)
         case ("more_bits",):
             return layer < layers // 8 or layer >= 7 * layers // 8 or (layer - layers // 8) % 3 == 2
+        case ("experts_are", number):
+            return model.num_experts == int(number)
         case ("gqa_at_least", number):
             return grouped >= int(number)
     raise ValueError(f"data/gguf_mix.csv: unknown condition {when!r}")

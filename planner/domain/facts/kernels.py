@@ -14,6 +14,7 @@ from typing import Any, Literal
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Scheme
+from planner.domain.facts.tensors import row_parallel_widths
 
 RuleRole = Literal["loads", "requires", "refuses", "fact"]
 
@@ -228,10 +229,7 @@ def _group_within_rank(load: Load, argument: str) -> Finding | None:
     group, tp = load.group_size, load.placement.tp
     if group is None or tp == 1:
         return None
-    for name, columns in (
-        ("intermediate size", load.intermediate_size),
-        ("attention width", load.model.num_heads * load.model.head_dim),
-    ):
+    for name, columns in row_parallel_widths(load.model, load.intermediate_size).items():
         per_rank = columns / tp
         if per_rank % group == 0:
             continue
@@ -267,34 +265,27 @@ def _group_divides_columns(load: Load, argument: str) -> Finding | None:
     group = load.group_size
     if group is None:
         return None
-    for name, columns in (
-        ("hidden size", load.model.hidden_size),
-        ("intermediate size", load.intermediate_size),
-    ):
-        if columns % group:
-            smaller = [
-                size
-                for size in (128, 64, 32)
-                if size < group and load.model.hidden_size % size == 0 and load.intermediate_size % size == 0
-            ]
-            return Finding(
-                code="shape.group_not_divisible",
-                message=f"{name} {columns} is {columns / group:g} groups of {group}: "
-                "a row does not divide into whole groups",
-                numbers={"columns": columns, "group_size": group, "groups": columns / group},
-                way_out=("group " + " or ".join(map(str, smaller)),)
-                if smaller
-                else ("a per-channel scheme",),
-            )
+    widths = {"hidden size": load.model.hidden_size}
+    widths.update(row_parallel_widths(load.model, load.intermediate_size))
+    for name, columns in widths.items():
+        if columns % group == 0:
+            continue
+        smaller = [
+            size for size in (64, 32) if size < group and all(width % size == 0 for width in widths.values())
+        ]
+        return Finding(
+            code="shape.group_not_divisible",
+            message=f"{name} {columns} is {columns / group:g} groups of {group}: "
+            "a row does not divide into whole groups",
+            numbers={"columns": columns, "group_size": group, "groups": columns / group},
+            way_out=("group " + " or ".join(map(str, smaller)),) if smaller else ("a per-channel scheme",),
+        )
     return None
 
 
 def _rank_rows_multiple(load: Load, argument: str) -> Finding | None:
     multiple, tp = int(argument), load.placement.tp
-    for name, rows in (
-        ("intermediate size", load.intermediate_size),
-        ("attention width", load.model.num_heads * load.model.head_dim),
-    ):
+    for name, rows in row_parallel_widths(load.model, load.intermediate_size).items():
         if (rows / tp) % multiple:
             return Finding(
                 code="shape.rows_not_multiple",
@@ -303,6 +294,34 @@ def _rank_rows_multiple(load: Load, argument: str) -> Finding | None:
                 way_out=("a smaller tensor parallel",),
             )
     return None
+
+
+def _is_dense(load: Load, argument: str) -> Finding | None:
+    del argument
+    if not load.model.num_experts:
+        return None
+    return Finding(
+        code="engine.other_kernel",
+        message=f"this kernel is for dense layers, {load.model.model_id} has {load.model.num_experts} experts",
+    )
+
+
+def _is_mixture(load: Load, argument: str) -> Finding | None:
+    del argument
+    if load.model.num_experts:
+        return None
+    return Finding(code="engine.other_kernel", message="this kernel is for mixtures of experts")
+
+
+def _hidden_multiple(load: Load, argument: str) -> Finding | None:
+    hidden, multiple = load.model.hidden_size, int(argument)
+    if hidden % multiple == 0:
+        return None
+    return Finding(
+        code="shape.rows_not_multiple",
+        message=f"hidden size {hidden} is no multiple of {multiple}",
+        numbers={"hidden_size": hidden, "multiple": multiple},
+    )
 
 
 def _heads_divide_tp(load: Load, argument: str) -> Finding | None:
@@ -322,7 +341,7 @@ def _heads_divide_tp(load: Load, argument: str) -> Finding | None:
 def _kv_heads_fit_tp(load: Load, argument: str) -> Finding | None:
     del argument
     heads, tp = load.model.num_kv_heads, load.placement.tp
-    if heads % tp == 0 or tp % heads == 0:
+    if load.model.attention == "mla" or heads % tp == 0 or tp % heads == 0:
         return None
     return Finding(
         code="shape.kv_heads_not_divisible",
@@ -350,6 +369,9 @@ PREDICATES: Mapping[str, Callable[[Load, str], Finding | None]] = {
     "group_in": _group_in,
     "group_within_rank": _group_within_rank,
     "heads_divide_tp": _heads_divide_tp,
+    "hidden_multiple": _hidden_multiple,
+    "is_dense": _is_dense,
+    "is_mixture": _is_mixture,
     "kv_heads_fit_tp": _kv_heads_fit_tp,
     "min_sm": _min_sm,
     "rank_rows_multiple": _rank_rows_multiple,

@@ -1,23 +1,30 @@
 """What a scheme stores for each tensor, whole or as one tensor-parallel rank holds it.
 
-Only the seven linears of a layer are quantized; embeddings, head, norms and biases stay in 16 bits, which is
-what llm-compressor's recipes (`ignore: lm_head`) and the published GPTQ and AWQ checkpoints do. In GGUF
-llama.cpp's mix decides for every matrix (facts/gguf.py).
+Only the linears are quantized, experts and shared experts included; embeddings, head, routers, convolutions,
+norms, biases and vision towers stay in 16 bits, which is what llm-compressor's recipes and the published GPTQ
+and AWQ checkpoints do. In GGUF llama.cpp's mix decides for every matrix (facts/gguf.py).
 
-Split over `tp` ranks: q, k, v, gate, up by output rows (whole KV heads, repeated when there are fewer heads
-than ranks), o and down by input columns, embedding and head by vocabulary rows padded to 64 x tp; vectors
-are repeated on every rank.
+Split over `tp` ranks: query, key, value, gate and up by output rows (whole KV heads, repeated when there are fewer
+heads than ranks), o and down by input columns, also in experts; latent down-projections, routers and vectors are
+repeated on every rank; embedding and head by vocabulary rows padded to 64 x tp.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from planner.domain.facts.gguf import GgufTables, layer_types
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.tensors import LINEAR_ROLES, Tensor
+from planner.domain.facts.tensors import EXPERT_ROLES, LINEAR_ROLES, Role, Tensor
 
 BLOCK = 128
+SPLIT_BY_ROWS: frozenset[Role] = frozenset(
+    {
+        *("q", "gate", "up", "q_b", "kv_b", "linear_in", "conv"),
+        *("expert_gate", "expert_up", "shared_gate", "shared_up"),
+    }
+)
+PLACES = {"embedding": "embedding", "positions": "embedding", "head": "head"}
 VOCAB_PADDING = 64
 """vLLM pads the vocabulary to a multiple of 64 before it is split (vocab_parallel_embedding.py)."""
 
@@ -28,9 +35,13 @@ class StoredBytes:
 
     by_layer: tuple[int, ...]
     embedding: int
+    """Input embedding, and learned positions where there are any."""
     head: int
     """0 when the head is tied to the embedding."""
-    final_norm: int
+    other: int
+    """Last norm, and a vision tower where there is one."""
+    experts: int = 0
+    """Part of the layers that routed experts take: a token reads only some of them."""
 
     @property
     def layers(self) -> int:
@@ -40,7 +51,7 @@ class StoredBytes:
     @property
     def total(self) -> int:
         """All tensor data."""
-        return self.layers + self.embedding + self.head + self.final_norm
+        return self.layers + self.embedding + self.head + self.other
 
 
 def stored_bytes(
@@ -56,20 +67,35 @@ def rank_bytes(
     model: ModelFacts, layout: Sequence[Tensor], scheme: Scheme, group_size: int | None, *, tp: int
 ) -> StoredBytes:
     """Bytes that the worst of `tp` ranks holds of a compressed-tensors, GPTQ, AWQ or 16-bit checkpoint."""
-    layer = embedding = head = 0
-    for tensor in layout:
+
+    def sizes(tensor: Tensor) -> list[int]:
         shard = _shard(tensor, model, tp)
         if tensor.role in LINEAR_ROLES:
             size = matrix_bytes(shard.rows, shard.columns, scheme, group_size)
         else:
             size = 2 * shard.elements
-        if tensor.role == "embedding":
-            embedding += size
-        elif tensor.role == "head":
-            head += size
-        else:
-            layer += size * _count_in_layer(tensor, model)
-    return StoredBytes((layer,) * model.num_layers, embedding, head, 2 * model.hidden_size)
+        return [size] * max(1, len(tensor.layers))
+
+    return _sum_up(model, layout, sizes)
+
+
+def _sum_up(
+    model: ModelFacts, layout: Sequence[Tensor], sizes: Callable[[Tensor], Sequence[int]]
+) -> StoredBytes:
+    """Add up what each tensor takes, `sizes` giving the bytes of one tensor for each layer that holds it."""
+    by_layer = [0] * model.num_layers
+    parts = {"embedding": 0, "head": 0, "other": 0}
+    experts = 0
+    for tensor in layout:
+        each = sizes(tensor)
+        if not tensor.layers:
+            parts[PLACES.get(tensor.role, "other")] += tensor.count * each[0]
+            continue
+        for layer, size in zip(tensor.layers, each, strict=True):
+            by_layer[layer] += tensor.each * size
+        if tensor.role in EXPERT_ROLES:
+            experts += tensor.each * sum(each)
+    return StoredBytes(tuple(by_layer), parts["embedding"], parts["head"], parts["other"], experts)
 
 
 def matrix_bytes(rows: int, columns: int, scheme: Scheme, group_size: int | None) -> int:
@@ -88,6 +114,15 @@ def matrix_bytes(rows: int, columns: int, scheme: Scheme, group_size: int | None
     return int(weight_bits + metadata_bits + 7) // 8 + scheme.matrix_bytes + columns * scheme.index_bytes
 
 
+def bytes_read_per_step(stored: StoredBytes, model: ModelFacts, sequences: int) -> int:
+    """Weights that one decoding step of `sequences` tokens reads: of the experts those that are routed to."""
+    looked_up = 0 if model.tie_embeddings else stored.embedding
+    if not model.num_experts:
+        return stored.total - looked_up
+    share = min(1.0, sequences * model.experts_per_token / model.num_experts)
+    return int(stored.total - looked_up - stored.experts * (1 - share))
+
+
 def bits_per_weight(stored: StoredBytes, parameters: int) -> float:
     """Stored bits over parameters, everything counted."""
     return 8 * stored.total / parameters
@@ -102,34 +137,38 @@ def _shard(tensor: Tensor, model: ModelFacts, tp: int) -> Tensor:
     """What one of `tp` ranks holds of a tensor."""
     rows, columns = tensor.rows, tensor.columns
     match tensor.role:
-        case "norm" | "head_norm":
-            pass
         case "embedding" | "head":
             padding = VOCAB_PADDING * tp
             rows = rows if tp == 1 else -(-rows // padding) * padding // tp
-        case "o" | "down" | "q_bias":
+        case "o" | "down" | "q_bias" | "linear_out" | "expert_down" | "shared_down":
             columns = -(-columns // tp)
         case "k" | "v":
             rows = model.head_dim * -(-model.num_kv_heads // tp)
         case "kv_bias":
             columns = model.head_dim * -(-model.num_kv_heads // tp)
-        case _:
+        case role if role in SPLIT_BY_ROWS:
             rows = -(-rows // tp)
-    return Tensor(tensor.role, rows, columns, tensor.count)
+        case _:
+            pass
+    return Tensor(tensor.role, rows, columns, tensor.count, tensor.layers)
 
 
 def _gguf_bytes(model: ModelFacts, layout: Sequence[Tensor], ftype: str, tables: GgufTables) -> StoredBytes:
-    by_layer = [0] * model.num_layers
-    embedding = head = 0
-    for tensor in layout:
+    def sizes(tensor: Tensor) -> list[int]:
         types = layer_types(model, tensor, ftype, tables)
-        sizes = [tensor.rows * ggml_type.row_bytes(tensor.columns) for ggml_type in types]
-        if tensor.role == "embedding":
-            embedding += sizes[0]
-        elif tensor.role == "head":
-            head += sizes[0]
-        else:
-            each = _count_in_layer(tensor, model)
-            for layer in range(model.num_layers):
-                by_layer[layer] += each * sizes[layer]
-    return StoredBytes(tuple(by_layer), embedding, head, 4 * model.hidden_size)
+        return [tensor.rows * ggml_type.row_bytes(tensor.columns) for ggml_type in types]
+
+    text = [tensor for tensor in layout if tensor.role != "vision"]  # a projector file of its own
+    return _sum_up(model, [part for tensor in text for part in _split_latent(tensor, model)], sizes)
+
+
+def _split_latent(tensor: Tensor, model: ModelFacts) -> list[Tensor]:
+    """llama.cpp stores the latent's up-projection as two tensors, keys transposed: attn_k_b and attn_v_b."""
+    if tensor.role != "kv_b":
+        return [tensor]
+    key_rows = model.num_heads * model.kv_lora_rank
+    value_rows = model.num_heads * model.v_head_dim
+    return [
+        Tensor("kv_b", key_rows, model.qk_nope_head_dim, tensor.count, tensor.layers),
+        Tensor("kv_b", value_rows, model.kv_lora_rank, tensor.count, tensor.layers),
+    ]

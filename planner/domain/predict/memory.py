@@ -1,7 +1,7 @@
 """What a device will hold: weights + KV cache + activations + overhead, against what is usable.
 
     weights      exact, from the tensor layout, the scheme's storage and the split (facts/storage.py)
-    KV cache     tokens x layers x 2 x KV heads of the rank x head dim x bytes, in blocks of 16 tokens in vLLM
+    KV cache     by layer and engine (predict/kv_cache.py)
     activations  batched tokens x (hidden and feed-forward widths) x 2 bytes + logits of the sampled positions
     overhead     CUDA context, communication buffers, captured graphs
     usable       (total - reserved - held by others) x the engine's utilisation
@@ -21,20 +21,10 @@ from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, rank_bytes, stored_bytes
-from planner.domain.facts.tensors import Tensor
+from planner.domain.facts.tensors import Tensor, full_layers
+from planner.domain.predict.kv_cache import kv_bytes_by_layer, kv_bytes_per_layer_token
 from planner.domain.units import GIB
 
-KV_BLOCK_TOKENS = 16
-KV_DTYPE_BYTES: Mapping[str, float] = {
-    "auto": 2,
-    "f16": 2,
-    "bf16": 2,
-    "fp8": 1,
-    "fp8_e4m3": 1,
-    "fp8_e5m2": 1,
-    "q8_0": 34 / 32,
-    "q4_0": 18 / 32,
-}
 SEQUENCE_SLOTS = 16
 """Sequences that the serve command allows at once, at least (--max-num-seqs)."""
 
@@ -95,11 +85,6 @@ def usable_bytes(device: Device, engine: str, constants: MemoryConstants) -> int
     return int(device.available_bytes * constants[engine, "utilisation"].likely)
 
 
-def kv_bytes_per_token(model: ModelFacts, kv_dtype: str) -> float:
-    """Bytes of one token of KV cache: all layers, one sequence, before any split."""
-    return 2 * model.num_layers * model.num_kv_heads * model.head_dim * KV_DTYPE_BYTES[kv_dtype]
-
-
 def predict_memory(
     model: ModelFacts,
     layout: Sequence[Tensor],
@@ -123,22 +108,24 @@ def predict_memory(
     """
     stages = _stages(model, layout, scheme, group_size, engine, placement, devices, gguf, stored)
     sequences = -(-workload.concurrency // placement.dp)
-    tokens = sequences * _round_up(workload.context_tokens, KV_BLOCK_TOKENS if engine == "vllm" else 1)
-    per_layer_token = kv_bytes_per_token(model, kv_dtype) / model.num_layers
-    kv_split = min(placement.tp, model.num_kv_heads)
+    by_layer = kv_bytes_by_layer(model, kv_dtype, workload.context_tokens, engine=engine, tp=placement.tp)
+    per_token = kv_bytes_per_layer_token(model, kv_dtype, tp=placement.tp)
+    growing = set(full_layers(model))
 
     worst: MemoryEstimate | None = None
     all_devices = 0
     replica_capacity: int | None = None
     for stage in stages:
-        kv_per_token = per_layer_token * stage.layers / kv_split
-        kv_cache = int(tokens * kv_per_token)
+        held = range(stage.first, stage.first + stage.layers)
+        kv_cache = int(sequences * sum(by_layer[layer] for layer in held))
+        constant = sequences * sum(by_layer[layer] for layer in held if layer not in growing)
         activation = _activation_bytes(model, engine, placement, workload, sequences, stage, constants)
         overhead = _overhead_bytes(engine, placement, stage.device, constants)
         usable = usable_bytes(stage.device, engine, constants)
         fixed = stage.weights + kv_cache
-        free_for_kv = usable - stage.weights - activation.likely - overhead.likely
-        capacity = max(0, int(free_for_kv / kv_per_token)) if kv_per_token else 0
+        free_for_kv = usable - stage.weights - activation.likely - overhead.likely - constant
+        growth = per_token * sum(1 for layer in held if layer in growing)
+        capacity = max(0, int(free_for_kv / growth)) if growth else 0
         replica_capacity = capacity if replica_capacity is None else min(replica_capacity, capacity)
         estimate = MemoryEstimate(
             weights_bytes=stage.weights,
@@ -166,6 +153,7 @@ class _Stage:
 
     device: Device
     weights: int
+    first: int
     layers: int
     is_last: bool
 
@@ -196,13 +184,13 @@ def _stages(
     for index, (device, layers) in enumerate(zip(stage_devices, counts, strict=True)):
         is_last = index == len(counts) - 1
         weights = sum(stored.by_layer[first : first + layers])
-        first += layers
         if index == 0 and not host_embedding:
             weights += stored.embedding
         if is_last:
             tied = model.tie_embeddings and (index > 0 or host_embedding)
-            weights += stored.final_norm + (stored.embedding if tied else stored.head)
-        stages.append(_Stage(device, weights, layers, is_last))
+            weights += stored.other + (stored.embedding if tied else stored.head)
+        stages.append(_Stage(device, weights, first, layers, is_last))
+        first += layers
     return stages
 
 
@@ -217,10 +205,11 @@ def _activation_bytes(
 ) -> Constant:
     batched = constants[engine, "batched_tokens"].likely or workload.context_tokens * sequences
     tokens = min(batched, workload.context_tokens * sequences)
-    widths = 6 * model.hidden_size + 3 * -(-model.intermediate_size // placement.tp)
+    inner = _widest_feed_forward(model)
+    widths = 6 * model.hidden_size + 3 * -(-inner // placement.tp)
     base = 2 * tokens * widths
     if engine == "llama.cpp":
-        base = 4 * tokens * (2 * model.hidden_size + model.intermediate_size // 2)
+        base = 4 * tokens * (2 * model.hidden_size + inner // 2)
         positions = tokens if stage.is_last else 0
     else:
         positions = max(SEQUENCE_SLOTS, sequences) if engine == "vllm" else sequences
@@ -233,6 +222,12 @@ def _activation_bytes(
         base * scale.high + logits * sampler.high,
         sampler.source,
     )
+
+
+def _widest_feed_forward(model: ModelFacts) -> int:
+    """Width that a token passes at once: dense layers, or the experts it is routed to with the shared ones."""
+    routed = model.experts_per_token * model.moe_intermediate_size + model.shared_intermediate_size
+    return max(model.intermediate_size if not model.num_experts or model.dense_layers else 0, routed)
 
 
 def _overhead_bytes(
@@ -260,7 +255,3 @@ def _proportional_split(layers: int, weights: Sequence[int]) -> list[int]:
     for index in range(layers - sum(counts)):
         counts[index % len(counts)] += 1
     return counts
-
-
-def _round_up(number: int, multiple: int) -> int:
-    return -(-number // multiple) * multiple

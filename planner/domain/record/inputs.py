@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from planner.domain.facts.hardware import Device, Target
-from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.model import ModelFacts, Traits
 from planner.domain.facts.request import DeviceAsk, Request
 
 
@@ -23,8 +23,14 @@ def read_request_document(document: dict[str, Any]) -> tuple[Request, str, tuple
 
 def read_model_document(document: dict[str, Any]) -> ModelFacts:
     """The inverse of `asdict` on ModelFacts."""
+    traits = document.get("traits")
     return ModelFacts(
-        **{**document, "aliases": tuple(document["aliases"]), "flags": tuple(document["flags"])}
+        **{
+            **document,
+            "aliases": tuple(document["aliases"]),
+            "flags": tuple(document["flags"]),
+            "traits": None if traits is None else Traits(**traits),
+        }
     )
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 from planner.domain.facts.tensors import tensor_layout
-from planner.domain.predict.memory import KV_DTYPE_BYTES, kv_bytes_per_token, predict_memory, usable_bytes
+from planner.domain.predict.kv_cache import KV_DTYPE_BYTES, kv_bytes_per_token
+from planner.domain.predict.memory import predict_memory, usable_bytes
 
 GGUF_BY_BITS = ("Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 
