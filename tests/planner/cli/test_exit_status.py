@@ -38,7 +38,7 @@ CASES = [
     (["qwen-72b for 2x A6000 and this machine"], 2, "target.mixed", "This machine"),
     (["x" * 5000], 2, "request.too_long", "5000"),
     (["qwen-72b for 2x A6000\x1b[31m"], 2, "request.not_understood", "control"),
-    (["mixtral-8x7b for 2x A6000"], 2, "model.layout_not_covered", "experts"),
+    (["falcon-h1-7b for 2x A6000"], 2, "model.layout_not_covered", "FalconH1ForCausalLM"),
 ]
 IDS = ["-".join(arguments)[:40] or "nothing" for arguments, *_ in CASES]
 

@@ -6,15 +6,18 @@ import struct
 import pytest
 
 from planner.domain.errors import UnknownModel
+from planner.domain.facts.model import Traits
 from planner.sources.catalog import Catalog
 from planner.sources.checkpoint import gguf_metadata_bytes, read_checkpoint
 
 PARAMETERS = 90_432  # worked out in conftest.py
 
+TRAITS = {"LlamaForCausalLM": Traits()}
+
 
 @pytest.mark.parametrize("shards", [1, 3])
 def test_reads_config_and_headers(a_checkpoint, shards):
-    facts = read_checkpoint(a_checkpoint(shards=shards))
+    facts = read_checkpoint(a_checkpoint(shards=shards), TRAITS)
     assert (facts.params_total, facts.weights_bytes) == (PARAMETERS, 2 * PARAMETERS)
     assert (facts.num_kv_heads, facts.head_dim, facts.attention) == (2, 16, "gqa")
     assert facts.path
@@ -22,8 +25,10 @@ def test_reads_config_and_headers(a_checkpoint, shards):
 
 def test_a_folder_with_spaces_is_a_folder_like_any_other(a_checkpoint):
     folder = a_checkpoint("my tiny model")
-    assert read_checkpoint(folder).path == str(folder)
-    assert Catalog([], folder.parent / "cache").find_model(str(folder)).model.params_total == PARAMETERS
+    assert read_checkpoint(folder, TRAITS).path == str(folder)
+    assert (
+        Catalog([], TRAITS, folder.parent / "cache").find_model(str(folder)).model.params_total == PARAMETERS
+    )
 
 
 def break_file(folder, name, change):
@@ -97,7 +102,7 @@ def test_what_cannot_be_trusted_is_refused_with_what_is_wrong(a_checkpoint, spoi
     folder = a_checkpoint()
     spoil(folder)
     with pytest.raises(UnknownModel, match=named) as caught:
-        read_checkpoint(folder)
+        read_checkpoint(folder, TRAITS)
     assert caught.value.code == code
     assert str(folder) in caught.value.message
     assert "\n" not in caught.value.message
@@ -116,7 +121,7 @@ def test_what_cannot_be_trusted_is_refused_with_what_is_wrong(a_checkpoint, spoi
 )
 def test_a_config_that_lies_is_refused_with_both_counts(a_checkpoint, lie):
     with pytest.raises(UnknownModel) as caught:
-        read_checkpoint(a_checkpoint(**lie))
+        read_checkpoint(a_checkpoint(**lie), TRAITS)
     assert caught.value.code == "model.config_lies"
     assert "90,432" in caught.value.message
 
@@ -135,7 +140,7 @@ def test_a_config_that_lies_is_refused_with_both_counts(a_checkpoint, lie):
 @pytest.mark.parametrize("name", ["hidden_size", "num_attention_heads", "num_hidden_layers"])
 def test_a_field_that_is_no_count_is_refused_by_name(a_checkpoint, name, value):
     with pytest.raises(UnknownModel, match=name) as caught:
-        read_checkpoint(a_checkpoint(**{name: value}))
+        read_checkpoint(a_checkpoint(**{name: value}), TRAITS)
     assert caught.value.code == "model.config_unreadable"
 
 
@@ -143,7 +148,7 @@ def test_a_missing_shard_is_named(a_checkpoint):
     folder = a_checkpoint(shards=3)
     (folder / "model-00002-of-00003.safetensors").unlink()
     with pytest.raises(UnknownModel, match="lacks 1 of 3 shards: model-00002-of-00003") as caught:
-        read_checkpoint(folder)
+        read_checkpoint(folder, TRAITS)
     assert caught.value.code == "model.shard_missing"
 
 
@@ -160,12 +165,12 @@ def test_an_index_that_cannot_be_is_refused(a_checkpoint, index):
     folder = a_checkpoint(shards=2)
     (folder / "model.safetensors.index.json").write_text(index)
     with pytest.raises(UnknownModel):
-        read_checkpoint(folder)
+        read_checkpoint(folder, TRAITS)
 
 
 def test_there_is_no_such_folder(tmp_path):
     with pytest.raises(UnknownModel) as caught:
-        read_checkpoint(tmp_path / "nowhere")
+        read_checkpoint(tmp_path / "nowhere", TRAITS)
     assert caught.value.code == "model.no_folder"
 
 
@@ -185,7 +190,7 @@ def test_a_tokenizer_that_cannot_be_read_is_refused_in_a_sentence(a_checkpoint, 
     folder = a_checkpoint()
     (folder / "tokenizer.json").write_text(text)
     with pytest.raises(UnknownModel, match=r"tokenizer\.json") as caught:
-        read_checkpoint(folder)
+        read_checkpoint(folder, TRAITS)
     assert caught.value.code == "model.tokenizer_unreadable"
 
 
@@ -195,5 +200,5 @@ def test_a_shape_that_is_no_list_of_counts_is_refused(a_checkpoint, shape):
     header = f'{{"a": {{"dtype": "BF16", "shape": {shape}, "data_offsets": [0, 0]}}}}'.encode()
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
     with pytest.raises(UnknownModel) as caught:
-        read_checkpoint(folder)
+        read_checkpoint(folder, TRAITS)
     assert caught.value.code == "model.shard_unreadable"

@@ -1,5 +1,6 @@
 """Tables become facts, units and all; a bad row is named by file and line."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,7 @@ def test_names_file_and_line_of_a_bad_row(tmp_path, text, named):
 
 
 def test_names_a_cell_that_is_no_number(tmp_path):
+    shutil.copy(DATA / "architectures.csv", tmp_path)
     lines = (DATA / "models.csv").read_text(encoding="utf-8").splitlines()
     broken = lines[1].replace(",2048,", ",two thousand,", 1)
     (tmp_path / "models.csv").write_text("\n".join([lines[0], broken]), encoding="utf-8")

@@ -99,7 +99,7 @@ def test_context_beyond_the_maximum_is_refused(plan_inputs, a_model, a_target):
 
 def test_a_layout_that_is_not_covered_is_refused_not_guessed(plan_inputs, a_model, a_target):
     with pytest.raises(BadInput) as caught:
-        decide(plan_inputs(a_model(num_experts=64), a_target()))
+        decide(plan_inputs(a_model(attention="hybrid-mamba"), a_target()))
     assert caught.value.code == "model.layout_not_covered"
 
 

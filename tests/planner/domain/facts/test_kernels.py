@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from planner.domain.facts.kernels import PREDICATES, Load, Placement, find_kernel
+from planner.domain.facts.model import ModelFacts
 
 DATA = Path(__file__).parents[4] / "data"
 A6000, H100, T4, V100 = (
@@ -40,6 +41,26 @@ def a_load(tables, a_device, a_model):
 
     return build
 
+
+MIXTURE = ModelFacts(
+    model_id="test/mixture",
+    family="test",
+    architecture="MixtralForCausalLM",
+    hidden_size=1088,  # 8.5 times 128
+    num_layers=4,
+    num_heads=16,
+    num_kv_heads=4,
+    head_dim=64,
+    intermediate_size=0,
+    vocab_size=32000,
+    tie_embeddings=False,
+    max_position=4096,
+    attention="gqa",
+    num_experts=8,
+    experts_per_token=2,
+    moe_intermediate_size=4096,
+    params_total=1,
+)
 
 CASES = [
     # predicate, argument, fields that hold, fields that do not, code of the finding
@@ -91,6 +112,11 @@ CASES = [
         {"placement": Placement(tp=6)},
         "shape.kv_heads_not_divisible",
         id="kv-heads",
+    ),
+    pytest.param("is_dense", "", {}, {"model": MIXTURE}, "engine.other_kernel", id="dense-layers"),
+    pytest.param("is_mixture", "", {"model": MIXTURE}, {}, "engine.other_kernel", id="experts"),
+    pytest.param(
+        "hidden_multiple", "128", {}, {"model": MIXTURE}, "shape.rows_not_multiple", id="hidden-size"
     ),
     pytest.param(
         "tp_is_one", "", {}, {"placement": Placement(tp=2)}, "engine.no_tensor_parallel", id="layers-only"

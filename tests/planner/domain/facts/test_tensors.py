@@ -3,7 +3,7 @@
 import pytest
 
 from planner.domain.errors import BadInput
-from planner.domain.facts.tensors import count_parameters, padded_layout, tensor_layout
+from planner.domain.facts.tensors import count_parameters, full_layers, padded_layout, tensor_layout
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,14 @@ from planner.domain.facts.tensors import count_parameters, padded_layout, tensor
         # + 2 x 576 = 3,540,096, times 30; final norm 576.
         pytest.param("local/smollm2-135m-instruct-from-q4_1", 134_515_008, id="tied"),
         pytest.param("Qwen/Qwen3-8B", 8_190_735_360, id="query-and-key-norms"),
+        pytest.param("mistralai/Mixtral-8x7B-v0.1", 46_702_792_704, id="mixture"),
+        pytest.param("Qwen/Qwen3-30B-A3B", 30_532_122_624, id="fine-grained-mixture"),
+        pytest.param("Qwen/Qwen2-57B-A14B", 57_408_658_944, id="shared-expert-with-gate"),
+        pytest.param("deepseek-ai/DeepSeek-V2-Lite", 15_706_484_224, id="latent-attention"),
+        pytest.param("Qwen/Qwen3-Coder-Next", 79_674_391_296, id="linear-attention"),
+        pytest.param("google/gemma-2-9b", 9_241_705_984, id="four-norms-and-windows"),
+        pytest.param("openai/gpt-oss-20b", 20_914_757_184, id="sinks-and-biases"),
+        pytest.param("bigcode/starcoder2-7b", 7_173_923_840, id="plain-feed-forward-with-biases"),
     ],
 )
 def test_counts_the_published_parameters(catalogue_model, model_id, parameters):
@@ -45,10 +53,14 @@ def test_a_padded_layout_widens_the_feed_forward_alone(qwen72b):
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        pytest.param({"num_experts": 8}, "mixture of 8 experts", id="experts"),
-        pytest.param({"attention": "mla"}, "attention is mla", id="latent-attention"),
-        pytest.param({"architecture": "MambaForCausalLM"}, "MambaForCausalLM", id="another-architecture"),
-        pytest.param({"architecture": ""}, "unknown", id="no-architecture"),
+        pytest.param({"attention": "hybrid-mamba"}, "attention is hybrid-mamba", id="state-space-layers"),
+        pytest.param(
+            {"traits": None, "architecture": "MambaForCausalLM"},
+            "MambaForCausalLM",
+            id="another-architecture",
+        ),
+        pytest.param({"traits": None, "architecture": ""}, "unknown", id="no-architecture"),
+        pytest.param({"flags": ("kv_fields_missing",)}, "are missing", id="missing-facts"),
         pytest.param({"params_total": 7}, "more than 0.1 %", id="count-disagrees"),
     ],
 )
@@ -57,3 +69,28 @@ def test_refuses_a_layout_that_is_not_known_to_be_exact(a_model, fields, named):
         tensor_layout(a_model(**fields))
     assert caught.value.code == "model.layout_not_covered"
     assert "test/model-1b" in caught.value.message
+
+
+def test_most_of_the_catalogue_is_covered_and_the_rest_refused_by_name(catalogue):
+    refused = {}
+    for model in catalogue:
+        try:
+            tensor_layout(model)
+        except BadInput as error:
+            refused[model.model_id] = error.message
+    assert len(catalogue) - len(refused) >= 215
+    assert all(model_id in message for model_id, message in refused.items())
+
+
+def test_experts_stand_in_every_layer_but_the_first_dense_ones(catalogue_model):
+    layout = tensor_layout(catalogue_model("deepseek-ai/DeepSeek-V2-Lite"))
+    by_role = {tensor.role: tensor for tensor in layout}
+    # 27 layers, the first dense, 64 experts in each of the others.
+    assert by_role["expert_up"].layers == tuple(range(1, 27))
+    assert by_role["expert_up"].count == 26 * 64
+    assert by_role["up"].layers == (0,)
+
+
+def test_attending_layers_of_a_hybrid_end_each_period(catalogue_model):
+    # Every fourth of 48 layers attends: the 4th, 8th, ... counted from one.
+    assert full_layers(catalogue_model("Qwen/Qwen3-Coder-Next")) == tuple(range(3, 48, 4))
