@@ -134,8 +134,8 @@ def _find_scheme(ask: EstimateAsk, recipe: Recipe | None, engine: str, tables: T
     for form in wanted:
         if form in stored:
             return tables.schemes[ask.scheme, form]
-    known = sorted({f"{name} ({form})" if ask.format else name for name, form in tables.schemes})
     as_format = f" as {ask.format}" if ask.format else ""
+    known = stored or sorted({name for name, _ in tables.schemes})
     raise BadInput(
         "scheme.not_modelled",
         f"What {ask.scheme}{as_format} stores is not modelled yet. Modelled: {', '.join(known)}.",

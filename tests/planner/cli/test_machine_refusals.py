@@ -1,4 +1,4 @@
-"""What a machine refuses is status 1 in one sentence, with nothing half-written: no home, a held file, a full disk."""
+"""What a machine refuses is status 1 in one sentence: no home, a held file, a full disk; nothing is half-written."""
 
 import json
 import os
