@@ -27,9 +27,9 @@ def format_change(percent: float) -> str:
 
 
 def format_figure(value: float, unit: str) -> str:
-    """A measured or promised figure with its unit."""
+    """A measured or promised figure with its unit; bytes finer than elsewhere, since two are to be compared."""
     if unit == "bytes":
-        return format_size(value)
+        return format_size(value) if value >= GIB else f"{value / MIB:.1f} MiB"
     if unit == "minutes":
         return format_duration(60 * value)
     if unit == "%":

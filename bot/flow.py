@@ -8,7 +8,7 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 
 from bot.cards.ambiguity import make_menu, say_meant
-from bot.cards.blocks import Block, context
+from bot.cards.blocks import Block, context, escape
 from bot.cards.choices import (
     make_alternatives_dialog,
     make_refused_dialog,
@@ -130,7 +130,7 @@ class Flow:
                 menu = make_menu(sentence, error.message, error.choices)
             if menu is None:
                 raise
-            await answer(error.message, menu)
+            await answer(escape(error.message), menu)
             return
         chosen = decision["chosen"]
         needs_approval = chosen is not None and self.policy.needs_approval(chosen)

@@ -84,7 +84,7 @@ class Following:
                 try:
                     async for event in self.service.follow_job(job_id, progress.sequence):
                         progress, wait = add_event(progress, event), FIRST_WAIT_SECONDS
-                        if not progress.is_over:
+                        if not progress.is_over and not _is_history(progress, job):
                             editor.offer(self._draw(decision, job, progress, followed))
                 except ContractError as error:
                     if error.status not in GONE:
@@ -114,3 +114,8 @@ class Following:
     def _draw(self, decision: Any, job: JobRecord, progress: Progress, followed: Followed) -> Card:
         blocks = make_job_card(decision, job, progress, followed.job, approvers=self.policy.approvers)
         return Card(blocks, summarise_job(decision, job, progress))
+
+
+def _is_history(progress: Progress, job: JobRecord) -> bool:
+    """Whether the job had been approved when it was looked at: nobody is asked again."""
+    return progress.state == "submitted" != job.state

@@ -33,7 +33,7 @@ def make_alternatives_dialog(decision: Record, message: MessageValue) -> Block:
 def make_why_not_dialog(decision: Record) -> Block:
     """One reason for each scheme and code, the most telling first."""
     reasons = rank_reasons(decision["rejected"])
-    blocks = [section(describe_reason(item)) for item in reasons[:SHOWN_REJECTED]]
+    blocks = [section(describe_reason(item, decision["chosen"])) for item in reasons[:SHOWN_REJECTED]]
     count = len(decision["rejected"])
     more = f"{count} verdicts in all: bitwright decisions show {decision['decision_id']} --rejected"
     return modal("Why not…", [*blocks, context(more)])

@@ -44,7 +44,7 @@ def make_job_card(
 def summarise_job(decision: Record, job: JobRecord, progress: Progress) -> str:
     """The job in one line."""
     made = describe_candidate(find_made(decision, job))
-    return f"{decision['model']['id']}, {made}: {progress.state}"
+    return escape(f"{decision['model']['id']}, {made}: {progress.state}")
 
 
 def find_made(decision: Record, job: JobRecord) -> Record:
@@ -131,11 +131,15 @@ def tabulate_figures(by_name: Mapping[str, Record]) -> str:
 def _say_promise(row: Record) -> str:
     if row["predicted"] is None:
         return "–"
-    likely, low, high = (row["predicted"], row["predicted_low"], row["predicted_high"])
-    text = format_figure(likely, row["unit"])
-    if low is None or high is None:
-        return text
-    return f"{text} ({format_figure(low, row['unit'])} … {format_figure(high, row['unit'])})"
+    likely = format_figure(row["predicted"], row["unit"])
+    ends = [row["predicted_low"], row["predicted_high"]]
+    if None in ends:
+        return likely
+    low, high = (format_figure(end, row["unit"]) for end in ends)
+    units = {text.partition(" ")[2] for text in (likely, low, high)}
+    if len(units) == 1:
+        low, high = low.partition(" ")[0], high.partition(" ")[0]
+    return f"{likely} ({low} … {high})"
 
 
 def _buttons(progress: Progress, value: JobValue) -> list[Block]:

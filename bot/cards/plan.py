@@ -36,6 +36,7 @@ Record = Mapping[str, Any]
 SHOWN_REASONS = 3
 OBVIOUS = ("shape.", "capability.", "engine.", "unknown.", "memory.", "objective.", "policy.")
 """Codes by how surprising they are to someone who asks "why not …?"."""
+NAMESAKE_FIELDS = ("scheme", "group_size", "engine", "tp", "pp", "dp")
 
 
 def make_plan_card(decision: Record, asker: str, *, needs_approval: bool) -> list[Block]:
@@ -58,7 +59,8 @@ def summarise_plan(decision: Record) -> str:
     """The plan in one line: notifications and screen readers show this instead of blocks."""
     subject = f"{decision['model']['id']} on {decision['target']['label']}"
     chosen = decision["chosen"]
-    return f"{subject}: " + ("nothing that is allowed fits" if chosen is None else describe_candidate(chosen))
+    take = "nothing that is allowed fits" if chosen is None else describe_candidate(chosen)
+    return escape(f"{subject}: {take}")
 
 
 def describe_plan(decision: Record, candidate: Record) -> list[Block]:
@@ -112,9 +114,12 @@ def rank_reasons(rejected: Sequence[Record]) -> list[Record]:
     return list(first.values())
 
 
-def describe_reason(item: Record) -> str:
+def describe_reason(item: Record, chosen: Record | None) -> str:
     """Why one candidate was not taken, and the way out where there is one."""
-    text = f"• *{escape(describe_rejected(item))}*: {escape(item['message'])}"
+    # A published checkpoint may be padded where the model as released is not: the same words, another fate.
+    is_namesake = chosen is not None and all(item[name] == chosen[name] for name in NAMESAKE_FIELDS)
+    whose = " of the model as released" if is_namesake and not item.get("prebuilt") else ""
+    text = f"• *{escape(describe_rejected(item))}*{whose}: {escape(item['message'])}"
     ways = item.get("way_out")
     return clip(text, 500) + (f"\n   → {clip(escape(', '.join(ways)), 300)}" if ways else "")
 
@@ -139,7 +144,7 @@ def _reasons(decision: Record) -> list[Block]:
         if kind not in kinds:
             kinds.add(kind)
             shown.append(item)
-    lines = "\n".join(describe_reason(item) for item in shown[:SHOWN_REASONS])
+    lines = "\n".join(describe_reason(item, decision["chosen"]) for item in shown[:SHOWN_REASONS])
     return [section(f"*Why not …*\n{lines}")] if shown else []
 
 

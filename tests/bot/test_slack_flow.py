@@ -69,6 +69,7 @@ def test_from_a_sentence_to_predicted_beside_measured_in_one_message(alone, a_pl
     assert "perplexity, change" in end
     assert "+3.0 %" in end  # 10.3 / 10.0
     assert "llama-server -m /data/tiny/tiny-Q8_0.gguf" in end
+    assert not [shown for shown in slack.history[timestamp] if find_button(shown["blocks"], "approve")]
     assert [name for name, _ in slack.calls].count("chat.postMessage") == 1
     assert list(slack.messages) == [timestamp]
     assert slack.private == []

@@ -115,6 +115,15 @@ def test_no_length_of_anything_exceeds_what_slack_takes(a_decision, long):
         assert find_faults(view["blocks"], most=100) == []
 
 
+def test_nobody_is_called_by_what_was_typed(a_decision):
+    """`<!channel>` in a path or a sentence stays text, in blocks and in notifications."""
+    decision = fill(a_decision("qwen_72b_for_2x_a6000"), "<!channel>")
+    card = make_plan_card(decision, "U1", needs_approval=False)
+    assert "<!channel>" not in say([block for block in card if block["type"] != "header"])
+    assert card[0]["text"]["type"] == "plain_text"
+    assert "<!channel>" not in summarise_plan(decision)
+
+
 def fill(decision, long):
     """A decision in which everything that is free text is long."""
     decision = copy.deepcopy(decision)
