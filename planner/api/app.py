@@ -11,6 +11,7 @@ from planner.api.audit import AuditController
 from planner.api.auth import EVERY_SCOPE, make_guard
 from planner.api.claims import ClaimController
 from planner.api.decisions import DecisionController
+from planner.api.evidence import EvidenceController
 from planner.api.health import HealthController
 from planner.api.jobs import JobController
 from planner.api.plans import PlanController
@@ -26,6 +27,7 @@ def make_app(workshop: Workshop, token: str, is_stopping: Callable[[], bool]) ->
         route_handlers=[
             PlanController,
             DecisionController,
+            EvidenceController,
             JobController,
             ClaimController,
             AuditController,

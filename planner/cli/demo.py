@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.text import Text
 
 from planner.cli.door import Session, open_server_door
+from planner.cli.making import Wish, run_quantize
 from planner.cli.outcome import print_outcome
 from planner.cli.processes import open_service
-from planner.cli.quantize import Wish, make_job_console, run_quantize, show_plan
+from planner.cli.quantize import make_job_console, show_plan
 
 FAMOUS_ASK = "qwen-72b for 2x A6000"
 DEMO_ASK = "demo for this machine"

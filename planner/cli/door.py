@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
-from planner.domain.errors import Unreachable
 from planner.live_server import LiveServer, find_live_server
 from planner.settings import Settings
 from planner.usecases.workshop import Workshop
@@ -65,7 +64,6 @@ class JobDoor(Protocol):
         ...
 
 
-@runtime_checkable
 class EstimateDoor(Protocol):
     """What commands ask about one candidate and about the evidence."""
 
@@ -86,7 +84,7 @@ class EstimateDoor(Protocol):
         ...
 
 
-class Door(JobDoor, Protocol):
+class Door(JobDoor, EstimateDoor, Protocol):
     """What commands ask for, as JSON objects in the contract's names."""
 
     def plan(self, ask: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,91 +112,6 @@ class Door(JobDoor, Protocol):
         ...
 
 
-class LocalDoor:
-    """This process owns the database for the length of a command."""
-
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
-
-    def plan(self, ask: Mapping[str, Any]) -> dict[str, Any]:
-        from planner.usecases.plan_model import plan_model
-        from planner.usecases.read_ask import read_ask
-
-        return plan_model(self._workshop, read_ask(ask)).as_json()
-
-    def plan_unrecorded(self, ask: Mapping[str, Any]) -> dict[str, Any]:
-        from planner.usecases.plan_model import plan_without_record
-        from planner.usecases.read_ask import read_ask
-
-        return plan_without_record(self._workshop, read_ask(ask))
-
-    def list_decisions(self, row_limit: int) -> list[dict[str, Any]]:
-        return self._workshop.decisions.list_decisions(row_limit)
-
-    def show_decision(self, decision_id: str) -> dict[str, Any]:
-        from planner.usecases.show_decision import show_decision
-
-        return show_decision(self._workshop, decision_id)
-
-    def replay_decision(self, decision_id: str) -> dict[str, Any]:
-        from planner.usecases.replay_decision import replay_decision
-
-        return replay_decision(self._workshop.decisions, self._workshop.knowledge, decision_id)
-
-    def audit(self, sql: str) -> dict[str, Any]:
-        columns, rows = self._workshop.audit(sql)
-        return {"columns": columns, "rows": [list(row) for row in rows]}
-
-    def estimate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        from planner.usecases.estimate_candidate import estimate_candidate
-
-        return estimate_candidate(self._workshop, fields)
-
-    def predict_evidence(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        from planner.usecases.predict_evidence import predict_evidence
-
-        return predict_evidence(self._workshop, fields)
-
-    def list_evidence(self, filters: Mapping[str, str | None], row_limit: int) -> list[dict[str, Any]]:
-        data_sha256 = self._workshop.knowledge.version().data_sha256
-        names = ("subject", "model", "scheme", "metric")
-        wanted = {name: filters.get(name) for name in names}
-        return self._workshop.evidence.find_rows(data_sha256, **wanted, row_limit=row_limit)
-
-    def list_sources(self) -> list[dict[str, Any]]:
-        return self._workshop.evidence.count_sources(self._workshop.knowledge.version().data_sha256)
-
-    def submit_job(
-        self, decision_id: str, choice: Mapping[str, Any], calibration_file: str | None
-    ) -> dict[str, Any]:
-        from planner.usecases.submit_job import submit_job
-
-        job = submit_job(self._workshop, decision_id, choice=choice, calibration_file=calibration_file)
-        return job.as_json()
-
-    def list_jobs(self, row_limit: int) -> list[dict[str, Any]]:
-        return [job.as_json() for job in self._workshop.jobs.list_jobs(None, row_limit)]
-
-    def find_job(self, job_id: str) -> dict[str, Any]:
-        return self._workshop.jobs.find_job(job_id).as_json()
-
-    def approve_job(self, job_id: str) -> dict[str, Any]:
-        from planner.usecases.approve_job import approve_job
-
-        return approve_job(self._workshop, job_id).as_json()
-
-    def cancel_job(self, job_id: str) -> dict[str, Any]:
-        from planner.usecases.cancel_job import cancel_job
-
-        return cancel_job(self._workshop, job_id).as_json()
-
-    def follow_job(self, job_id: str) -> Iterator[dict[str, Any]]:
-        """What there is: while this process holds the database, no executor can add to it."""
-        self._workshop.jobs.find_job(job_id)
-        for row in self._workshop.job_events.list_job_events(job_id, 0):
-            yield row["event"]
-
-
 @contextmanager
 def open_door(session: Session) -> Iterator[Door]:
     """The service that owns this home where one lives, else the database itself.
@@ -211,6 +124,8 @@ def open_door(session: Session) -> Iterator[Door]:
         with open_server_door(server) as door:
             yield door
         return
+    from planner.cli.local_door import LocalDoor
+
     workshop = session.open_workshop(session.settings)
     try:
         yield LocalDoor(workshop)
@@ -226,18 +141,3 @@ def open_server_door(server: LiveServer) -> Iterator[Door]:
 
     with Client(server.url, server.token) as client:
         yield ServerDoor(client)
-
-
-def as_estimate_door(door: Door) -> EstimateDoor:
-    """The same door for estimates and evidence.
-
-    Raises:
-        Unreachable: `server.not_served`, the service that owns this home does not answer these yet.
-    """
-    if isinstance(door, EstimateDoor):
-        return door
-    raise Unreachable(
-        "server.not_served",
-        "A service owns this home and does not answer estimates or evidence yet. Stop it, or give this command "
-        "its own BITWRIGHT_HOME.",
-    )

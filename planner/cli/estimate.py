@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from planner.cli.batch import JSON_LINES, answer_lines
-from planner.cli.door import Session, as_estimate_door, open_door
+from planner.cli.door import Session, open_door
 from planner.domain.errors import BadInput
 from planner.domain.units import format_gib, format_seconds
 
@@ -55,8 +55,7 @@ def estimate(session: Session, /, model: str | None, batch: Any, as_json: bool, 
             "estimate.missing_field",
             'Say what to estimate, for example: bitwright estimate qwen2.5-72b --scheme W4A16 --on "2x A6000"',
         )
-    with open_door(session) as opened:
-        door = as_estimate_door(opened)
+    with open_door(session) as door:
         if batch is not None:
             return answer_lines(door.estimate, batch)
         answer = door.estimate(fields)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from planner.cli.batch import JSON_LINES, answer_lines
-from planner.cli.door import Session, as_estimate_door, open_door
+from planner.cli.door import Session, open_door
 from planner.cli.tables import print_rows
 
 LISTED = (
@@ -31,7 +31,7 @@ def evidence() -> None:
 def list_evidence(session: Session, /, limit: int, as_json: bool, **filters: str | None) -> None:
     """List rows, newest first."""
     with open_door(session) as door:
-        rows = as_estimate_door(door).list_evidence(filters, limit)
+        rows = door.list_evidence(filters, limit)
     if as_json:
         click.echo(json.dumps({"evidence": rows}, ensure_ascii=False, default=str))
     else:
@@ -44,7 +44,7 @@ def list_evidence(session: Session, /, limit: int, as_json: bool, **filters: str
 def list_sources(session: Session, /, as_json: bool) -> None:
     """List where the rows come from."""
     with open_door(session) as door:
-        rows = as_estimate_door(door).list_sources()
+        rows = door.list_sources()
     if as_json:
         click.echo(json.dumps({"sources": rows}, ensure_ascii=False))
     else:
@@ -64,8 +64,7 @@ def list_sources(session: Session, /, as_json: bool) -> None:
 @click.pass_obj
 def predict(session: Session, /, batch: Any, as_json: bool, **fields: Any) -> int:
     """Predict what a benchmark loses, with the interval and the sources."""
-    with open_door(session) as opened:
-        door = as_estimate_door(opened)
+    with open_door(session) as door:
         if batch is not None:
             return answer_lines(door.predict_evidence, batch)
         answer = door.predict_evidence({name: value for name, value in fields.items() if value is not None})

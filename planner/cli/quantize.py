@@ -5,39 +5,21 @@ they do across machines; both end with this command, whatever happens.
 """
 
 import json
-import os
-import platform
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
-from planner.cli.door import Door, Session, open_server_door
-from planner.cli.following import FINAL_STATES, follow_job
+from planner.cli.door import Session, open_server_door
+from planner.cli.making import Wish, run_quantize
 from planner.cli.outcome import locate_serve, print_outcome, serve_of
-from planner.cli.processes import bitwright, end_process, open_service, started
-from planner.cli.progress import make_progress
-from planner.domain.errors import BadInput, JobFailed
-from planner.live_server import LiveServer
-from planner.settings import Settings
+from planner.cli.processes import open_service
+from planner.domain.errors import BadInput
 
 PIPE_WIDTH = 120
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the command was asked to do."""
-
-    ask: Mapping[str, Any]
-    calibration_file: Path | None
-    artifacts: Path | None
-    is_approved: bool
-    show_plan: Callable[[Mapping[str, Any]], None]
 
 
 @click.command()
@@ -95,33 +77,6 @@ def quantize(
     return 0
 
 
-def run_quantize(
-    settings: Settings, server: LiveServer, door: Door, wish: Wish, console: Console
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """From a wish to a completed job and its decision with measurements; the job is empty when nothing fits.
-
-    Raises:
-        JobFailed: the job ended without an artifact, with the executor's own code and sentence.
-    """
-    from planner.cli.demo_model import ensure_demo_model
-
-    ensure_demo_model(settings, door, wish.ask, console)
-    decision = door.plan(wish.ask)
-    wish.show_plan(decision)
-    if decision["chosen"] is None:
-        return decision, {}
-    calibration = None if wish.calibration_file is None else str(wish.calibration_file)
-    job = door.submit_job(decision["decision_id"], {}, calibration)
-    job = _run_job(settings, server, door, wish, job, console)
-    if job["state"] != "completed":
-        error = job["error"] or {
-            "code": "job.cancelled",
-            "message": "The job was cancelled. Nothing was published.",
-        }
-        raise JobFailed(error["code"], error["message"])
-    return door.show_decision(decision["decision_id"]), job
-
-
 def describe_outcome(decision: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
     """The one JSON object of `--json`."""
     return {
@@ -139,57 +94,10 @@ def describe_outcome(decision: Mapping[str, Any], job: Mapping[str, Any]) -> dic
     }
 
 
-def _run_job(
-    settings: Settings, server: LiveServer, door: Door, wish: Wish, job: dict[str, Any], console: Console
-) -> dict[str, Any]:
-    """Have a submitted job approved and run by an executor of our own; the job when it is over."""
-    job_id = job["job_id"]
-    with ExitStack() as ending:
-        # Last in, first out: the job is cancelled before its executor is ended.
-        executor = ending.enter_context(
-            started(
-                executor_command(server.url, job_id, wish.artifacts),
-                settings.home / "logs" / "executor.log",
-                environment={"BITWRIGHT_TOKEN": server.token},
-            )
-        )
-        ending.callback(_cancel_unfinished, door, job_id)
-        if not wish.is_approved and not click.confirm("Make it?", default=True):
-            door.cancel_job(job_id)
-            return door.find_job(job_id)
-        door.approve_job(job_id)
-        console.print(f"making it   job {job_id} on {platform.node()}", soft_wrap=True)
-        with make_progress(console) as progress:
-            for event in follow_job(door, job_id, executor):
-                progress.tell(event)
-        job = door.find_job(job_id)
-        if job["state"] == "completed":
-            end_process(executor)
-    return job
-
-
 def make_job_console(*, as_json: bool) -> Console:
     """Where progress and outcome go: standard error when standard output is for one JSON object."""
     console = Console(stderr=as_json, highlight=False)
     return console if console.is_terminal else Console(stderr=as_json, highlight=False, width=PIPE_WIDTH)
-
-
-def executor_command(url: str, job_id: str, artifacts: Path | None) -> list[str]:
-    """An executor for one job; its token travels in the environment."""
-    where = [] if artifacts is None else ["--artifacts", str(artifacts)]
-    return bitwright("executor", "--server", url, "--once", job_id, "--parent-pid", str(os.getpid()), *where)
-
-
-def _cancel_unfinished(door: Door, job_id: str) -> None:
-    """On the way out by Ctrl-C or an error: nothing goes on behind the command's back."""
-    from planner.domain.errors import BitwrightError
-
-    try:
-        if door.find_job(job_id)["state"] not in FINAL_STATES:
-            door.cancel_job(job_id)
-            click.echo(f"stopping job {job_id}; nothing will be published", err=True)
-    except BitwrightError:
-        return  # the service is gone; the executor is ended all the same
 
 
 def show_plan(decision: Mapping[str, Any]) -> None:

@@ -61,6 +61,22 @@ class ServerDoor:
         with translated():
             return self._client.audit(sql).model_dump()
 
+    def estimate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        with translated():
+            return self._client.estimate(fields)
+
+    def predict_evidence(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        with translated():
+            return self._client.predict_evidence(fields)
+
+    def list_evidence(self, filters: Mapping[str, str | None], row_limit: int) -> list[dict[str, Any]]:
+        with translated():
+            return self._client.list_evidence(filters, row_limit)
+
+    def list_sources(self) -> list[dict[str, Any]]:
+        with translated():
+            return self._client.list_sources()
+
     def submit_job(
         self, decision_id: str, choice: Mapping[str, Any], calibration_file: str | None
     ) -> dict[str, Any]:

@@ -95,6 +95,12 @@ class AuditAnswer(Answer):
     rows: list[list[Any]]
 
 
+class EvidenceRows(Answer):
+    """Rows of evidence, or of its sources."""
+
+    rows: list[dict[str, Any]]
+
+
 class Health(Answer):
     """Whether the service lives, and who it is."""
 

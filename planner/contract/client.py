@@ -19,6 +19,7 @@ from planner.contract.answers import (
     Claim,
     ClaimState,
     DecisionList,
+    EvidenceRows,
     Health,
     JobEvent,
     JobList,
@@ -95,6 +96,23 @@ class Client:
     def replay_decision(self, decision_id: str) -> dict[str, Any]:
         """Compute it again and compare."""
         return self._object("POST", f"/v1/decisions/{_segment(decision_id)}:replay")
+
+    def estimate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Numbers and verdicts of one candidate."""
+        return self._object("POST", "/v1/estimates", body=dict(fields))
+
+    def predict_evidence(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What one benchmark loses."""
+        return self._object("POST", "/v1/evidence:predict", body=dict(fields))
+
+    def list_evidence(self, filters: Mapping[str, str | None], row_limit: int) -> list[dict[str, Any]]:
+        """Rows of evidence, newest first."""
+        wanted = {name: value for name, value in filters.items() if value is not None}
+        return self._get("/v1/evidence", EvidenceRows, {**wanted, "limit": row_limit}).rows
+
+    def list_sources(self) -> list[dict[str, Any]]:
+        """Sources with their number of rows."""
+        return self._get("/v1/evidence/sources", EvidenceRows).rows
 
     def submit_job(self, submission: JobSubmission, idempotency_key: str | None = None) -> JobRecord:
         """Submit a job once, however often the request has to be sent."""

@@ -14,13 +14,17 @@ class Sent(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PlanAsk(BaseModel):
-    """A sentence, or `model` and `on`; the other fields override what the sentence says.
+class Asked(BaseModel):
+    """A question in the planner's own words: what it does not know is refused by the planner, by name.
 
-    Fields beyond these, and words that mean nothing, are refused by the service in the planner's own words.
+    So that the same slip gets the same sentence here, in a batch line and on the command line.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class PlanAsk(Asked):
+    """A sentence, or `model` and `on`; the other fields override what the sentence says."""
 
     ask: str | None = None
     model: str | None = None
@@ -36,6 +40,44 @@ class PlanAsk(BaseModel):
     group_size: int | None = None
     must_quantize: bool | None = None
     """Leave 16 bits and published checkpoints out: something is to be made."""
+
+
+class EstimateAsk(Asked):
+    """One candidate, spelled out: `model`, `scheme` and `device` are needed, the rest has defaults."""
+
+    model: Any = None
+    scheme: Any = None
+    device: Any = None
+    method: Any = None
+    format: Any = None
+    group_size: Any = None
+    engine: Any = None
+    engine_version: Any = None
+    count: Any = None
+    tp: Any = None
+    pp: Any = None
+    dp: Any = None
+    ep: Any = None
+    offload: Any = None
+    context: Any = None
+    prompt_tokens: Any = None
+    concurrency: Any = None
+    kv_dtype: Any = None
+    free_bytes: Any = None
+    gpu_memory_utilization: Any = None
+    max_num_batched_tokens: Any = None
+    engine_options: Any = None
+
+
+class PredictionAsk(Asked):
+    """A benchmark of a model under a scheme: `model`, `scheme` and `benchmark` are needed."""
+
+    model: Any = None
+    scheme: Any = None
+    benchmark: Any = None
+    method: Any = None
+    group_size: Any = None
+    baseline_value: Any = None
 
 
 class PlanBatch(Sent):

@@ -68,4 +68,4 @@ SELECT source_title, subject, count(*) AS row_count, min(source_ref) AS source_r
 FROM evidence
 WHERE load_id = (SELECT load_id FROM loads WHERE data_sha256 = $data_sha256) OR load_id IS NULL
 GROUP BY source_title, subject
-ORDER BY row_count DESC, source_title
+ORDER BY row_count DESC, source_title, subject

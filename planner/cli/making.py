@@ -1,0 +1,117 @@
+"""From a wish to a finished job: plan, submit, approve, have it run by an executor of our own, and follow it."""
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from planner.cli.door import Door
+from planner.cli.following import FINAL_STATES, follow_job
+from planner.cli.processes import bitwright, end_process, started
+from planner.cli.progress import make_progress
+from planner.domain.errors import BitwrightError, JobFailed, MachineRefused
+from planner.live_server import LiveServer
+from planner.settings import Settings
+
+MACHINE_CODES = ("preflight.", "host.", "environment.disk_full")
+"""Beginnings of the codes with which this machine, not the work, refused a job."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the command was asked to do."""
+
+    ask: Mapping[str, Any]
+    calibration_file: Path | None
+    artifacts: Path | None
+    is_approved: bool
+    show_plan: Callable[[Mapping[str, Any]], None]
+
+
+def run_quantize(
+    settings: Settings, server: LiveServer, door: Door, wish: Wish, console: Console
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """From a wish to a completed job and its decision with measurements; the job is empty when nothing fits.
+
+    Raises:
+        MachineRefused, JobFailed: the job ended without an artifact, with the executor's code and sentence.
+    """
+    from planner.cli.demo_model import ensure_demo_model
+
+    ensure_demo_model(settings, door, wish.ask, console)
+    decision = door.plan(wish.ask)
+    wish.show_plan(decision)
+    if decision["chosen"] is None:
+        return decision, {}
+    calibration = None if wish.calibration_file is None else str(wish.calibration_file)
+    if calibration and not decision["chosen"]["job"]["calibration_samples"]:
+        scheme, method = decision["chosen"]["scheme"], decision["chosen"]["method"]
+        console.print(
+            f"note: {scheme} by {method} looks at no text; {calibration} is not used", soft_wrap=True
+        )
+    job = door.submit_job(decision["decision_id"], {}, calibration)
+    job = _run_job(settings, server, door, wish, job, console)
+    if job["state"] != "completed":
+        raise explain_end(job)
+    return door.show_decision(decision["decision_id"]), job
+
+
+def explain_end(job: Mapping[str, Any]) -> BitwrightError:
+    """Why a job that is over has no artifact: this machine refused it, or it failed."""
+    error = job["error"] or {
+        "code": "job.cancelled",
+        "message": f"Job {job['job_id']} was cancelled. Nothing was published.",
+    }
+    kind = MachineRefused if error["code"].startswith(MACHINE_CODES) else JobFailed
+    return kind(error["code"], error["message"])
+
+
+def executor_command(url: str, job_id: str, artifacts: Path | None) -> list[str]:
+    """An executor for one job; its token travels in the environment."""
+    where = [] if artifacts is None else ["--artifacts", str(artifacts)]
+    return bitwright("executor", "--server", url, "--once", job_id, "--parent-pid", str(os.getpid()), *where)
+
+
+def _run_job(
+    settings: Settings, server: LiveServer, door: Door, wish: Wish, job: dict[str, Any], console: Console
+) -> dict[str, Any]:
+    """Have a submitted job approved and run by an executor of our own; the job when it is over."""
+    job_id = job["job_id"]
+    with ExitStack() as ending:
+        # Last in, first out: the job is cancelled before its executor is ended.
+        executor = ending.enter_context(
+            started(
+                executor_command(server.url, job_id, wish.artifacts),
+                settings.home / "logs" / "executor.log",
+                environment={"BITWRIGHT_TOKEN": server.token},
+            )
+        )
+        ending.callback(_cancel_unfinished, door, job_id)
+        if not wish.is_approved and not click.confirm("Make it?", default=True):
+            door.cancel_job(job_id)
+            return door.find_job(job_id)
+        door.approve_job(job_id)
+        console.print(f"making it   job {job_id} on {platform.node()}", soft_wrap=True)
+        with make_progress(console) as progress:
+            for event in follow_job(door, job_id, executor):
+                progress.tell(event)
+        job = door.find_job(job_id)
+        if job["state"] == "completed":
+            end_process(executor)
+    return job
+
+
+def _cancel_unfinished(door: Door, job_id: str) -> None:
+    """On the way out by Ctrl-C or an error: nothing goes on behind the command's back."""
+    try:
+        if door.find_job(job_id)["state"] not in FINAL_STATES:
+            door.cancel_job(job_id)
+            click.echo(f"stopping job {job_id}; nothing will be published", err=True)
+    except BitwrightError:
+        return  # the service is gone; the executor is ended all the same
