@@ -1,5 +1,6 @@
 """Where parts meet: settings, adapters, use cases, doors. Nothing is opened before a command needs it."""
 
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -9,6 +10,7 @@ import click
 
 from planner import __version__
 from planner.cli.door import Session
+from planner.cli.failures import STOPPED, report_failure, report_unexpected, report_usage
 from planner.domain.errors import BitwrightError, MachineRefused
 from planner.live_server import LiveServer, find_live_server
 from planner.settings import Settings, read_settings
@@ -133,23 +135,33 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """Run a command; every refusal is one sentence and its exit status."""
+    as_json = "--json" in sys.argv
     try:
         status = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except BitwrightError as error:
-        from planner.cli.failures import report_failure
-
-        sys.exit(report_failure(error, as_json="--json" in sys.argv))
-    except click.exceptions.Abort:
-        sys.exit(130)
+        status = report_failure(error, as_json=as_json)
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except KeyboardInterrupt:
+        status = report_usage(error, as_json=as_json)
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
-        sys.exit(130)
+        status = STOPPED
     except BrokenPipeError:
-        sys.exit(0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except Exception as error:  # noqa: BLE001 - the last resort: a reference instead of a traceback
+        status = report_unexpected(error, read_settings().home, as_json=as_json)
+    if status == MachineRefused.exit_status:
+        _forget_output()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _forget_output() -> None:
+    """Point standard output at nothing when what is left in its buffer cannot be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
