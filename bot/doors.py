@@ -87,8 +87,6 @@ async def finish_answers() -> None:
         await asyncio.wait(answering, timeout=FINISH_SECONDS)
 
 
-def announce(identity: AuthorizeResult, settings: Settings, where: str) -> None:
+def announce(identity: AuthorizeResult, service_url: str, where: str) -> None:
     """Say on standard output that it works, and for whom."""
-    click.echo(
-        f"answering /quantize as @{identity.user} in {identity.team}, {where}; plans by {settings.server}"
-    )
+    click.echo(f"answering /quantize as @{identity.user} in {identity.team}, {where}; plans by {service_url}")

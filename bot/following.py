@@ -19,7 +19,8 @@ log = logging.getLogger("bitwright.bot")
 
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
-GONE = (502, 503, 504)
+GONE = (401, 502, 503, 504)
+"""Answers that may be another tomorrow; 401 while a service starts again and has not said its new token yet."""
 
 
 @dataclass(kw_only=True)

@@ -1,16 +1,17 @@
 """`bitwright bot`: settings, Slack, the service and the flow meet here."""
 
 import asyncio
-import json
 import logging
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from bot.address import Address, find_address
 from bot.failures import Refused
 from bot.settings import Settings, read_settings
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from bot.following import Following
     from bot.messages import Sleep
-    from planner.contract.client import Client
+    from bot.service import Service
 
 USAGE_EXIT_STATUS = 2
 UNREACHABLE_EXIT_STATUS = 5
@@ -40,41 +41,33 @@ def bot(server: str | None, token_file: Path | None, port: int | None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("bitwright").setLevel(logging.INFO)
     try:
-        settings = complete_settings(read_settings(), server, token_file)
-        asyncio.run(serve(settings if port is None else replace(settings, port=port)))
+        settings = read_settings()
+        find = partial(find_address, settings, server, token_file)
+        find()
+        check_secrets(settings)
+        asyncio.run(serve(settings if port is None else replace(settings, port=port), find))
     except Refused as error:
         click.echo(f"error: {error.message}  [{error.code}]", err=True)
         return USAGE_EXIT_STATUS if error.code.startswith("settings.") else UNREACHABLE_EXIT_STATUS
     return 0
 
 
-def complete_settings(settings: Settings, server: str | None, token_file: Path | None) -> Settings:
-    """Settings with the service's address and token found: as said, else the home's own service.
+def check_secrets(settings: Settings) -> None:
+    """Refuse to start without what Slack asks for.
 
     Raises:
-        Refused: `settings.no_service`, `settings.no_slack`.
+        Refused: `settings.no_slack`.
     """
-    own = _read_json(settings.home / "server.json")
-    text = token_file.read_text(encoding="utf-8").strip() if token_file else ""
-    given = _read_json(token_file) if token_file and text.startswith("{") else {"token": text}
-    url = server or settings.server or given.get("url") or own.get("url", "")
-    token = given.get("token") or settings.token or own.get("token", "")
-    if not url or not token:
-        raise Refused(
-            "settings.no_service",
-            "Which service? Start one with: bitwright serve, or set BITWRIGHT_SERVER and BITWRIGHT_TOKEN.",
-        )
     if not settings.bot_token or not (settings.signing_secret or settings.app_token):
         raise Refused(
             "settings.no_slack",
             "Slack's secrets are missing. Set BITWRIGHT_SLACK_BOT_TOKEN, and BITWRIGHT_SLACK_SIGNING_SECRET for "
             "HTTP or BITWRIGHT_SLACK_APP_TOKEN for Socket Mode. deploy/slack/manifest.yaml makes the app.",
         )
-    return replace(settings, server=url, token=token)
 
 
-async def serve(settings: Settings) -> None:
-    """Answer Slack until SIGTERM or Ctrl-C.
+async def serve(settings: Settings, find: Callable[[], Address]) -> None:
+    """Answer Slack until SIGTERM or Ctrl-C, with the plans of the service that `find` finds.
 
     Raises:
         Refused: `slack.unreachable`, `slack.refused`, `settings.port_taken`.
@@ -83,22 +76,22 @@ async def serve(settings: Settings) -> None:
     from slack_sdk.web.async_client import AsyncWebClient
 
     from bot.doors import PATH, announce, introduce, listen, run_until_stopped
-    from planner.contract.client import Client
+    from bot.service import Service
 
     # No retries of the library's own: Messages has them, with waits that can be told.
     slack = AsyncWebClient(token=settings.bot_token, base_url=settings.slack_url, retry_handlers=[])
     identity = await introduce(slack, settings)
-    with Client(settings.server, settings.token) as client:
-        app, following = assemble(settings, slack, identity, client)
+    with Service(find) as service:
+        app, following = assemble(settings, slack, identity, service)
         if settings.app_token:
             handler = AsyncSocketModeHandler(app, settings.app_token)
             await handler.connect_async()  # type: ignore[no-untyped-call]
-            announce(identity, settings, "over Socket Mode")
+            announce(identity, find().url, "over Socket Mode")
             await run_until_stopped(following)
             await handler.close_async()  # type: ignore[no-untyped-call]
         else:
             runner, port = await listen(app.web_app(PATH), settings)
-            announce(identity, settings, f"at http://{settings.listen}:{port}{PATH}")
+            announce(identity, find().url, f"at http://{settings.listen}:{port}{PATH}")
             await run_until_stopped(following)
             await runner.cleanup()
 
@@ -107,7 +100,7 @@ def assemble(
     settings: Settings,
     slack: "AsyncWebClient",
     identity: "AuthorizeResult",
-    client: "Client",
+    service: "Service",
     *,
     pause_seconds: float | None = None,
     sleep: "Sleep" = asyncio.sleep,
@@ -120,9 +113,8 @@ def assemble(
     from bot.follows import Follows
     from bot.messages import Messages
     from bot.policy import Policy
-    from bot.service import Service
 
-    service, messages = Service(client), Messages(slack, sleep)
+    messages = Messages(slack, sleep)
     policy = Policy(
         runners=settings.runners,
         approvers=settings.approvers,
@@ -139,10 +131,3 @@ def assemble(
     flow = Flow(service=service, messages=messages, policy=policy, following=following)
     # Bolt wants a secret; in Socket Mode nothing is ever signed with it.
     return make_app(slack, settings.signing_secret or "none", identity, flow), following
-
-
-def _read_json(path: Path) -> dict[str, str]:
-    with suppress(OSError, ValueError):
-        read = json.loads(path.read_text(encoding="utf-8"))
-        return read if isinstance(read, dict) else {}
-    return {}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,8 +18,10 @@ from fakes.slack_limits import LARGEST_MESSAGE, count_text, find_faults
 from fakes.slack_person import Person
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.address import find_address
 from bot.doors import PATH, finish_answers, introduce, listen
 from bot.main import assemble
+from bot.service import Service
 from bot.settings import read_settings
 from planner.contract.client import Client
 from planner.contract.retries import Patience
@@ -87,19 +90,19 @@ def run_bot(settings, slack, patience):
     def on_loop(work):
         return asyncio.run_coroutine_threadsafe(work, loop).result(10)
 
-    async def start(client):
+    async def start(service):
         web_client = AsyncWebClient(token=settings.bot_token, base_url=settings.slack_url, retry_handlers=[])
         identity = await introduce(web_client, settings)
         app, following = assemble(
-            settings, web_client, identity, client, pause_seconds=0.02, sleep=lambda _: asyncio.sleep(0.02)
+            settings, web_client, identity, service, pause_seconds=0.02, sleep=lambda _: asyncio.sleep(0.02)
         )
         runner, port = await listen(app.web_app(PATH), settings)
         following.resume()
         return following, runner, port
 
     try:
-        with Client(settings.server, settings.token, patience=patience) as client:
-            following, runner, port = on_loop(start(client))
+        with Service(partial(find_address, settings), patience) as service:
+            following, runner, port = on_loop(start(service))
             yield Person(slack, f"http://127.0.0.1:{port}{PATH}")
             on_loop(following.stop())
             on_loop(runner.cleanup())

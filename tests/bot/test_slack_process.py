@@ -2,11 +2,13 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -100,3 +102,36 @@ def test_says_why_it_does_not_start(slack, planner, tmp_path, environment, statu
         said = process.stderr.read()
     assert said.endswith(f"[{code}]\n")
     assert said.count("\n") == 1
+
+
+def test_finds_the_homes_service_again_when_it_started_anew(slack, loaded_home, tmp_path):
+    """The service is killed and started again: another port, another token, the same bot."""
+    home = shutil.copytree(loaded_home, tmp_path / "home")
+    secrets = {
+        "BITWRIGHT_SLACK_SIGNING_SECRET": SIGNING_SECRET,
+        "BITWRIGHT_SERVER": "",
+        "BITWRIGHT_TOKEN": "",
+    }
+    with serving(home) as first:
+        nobody = SimpleNamespace(url="", token="")
+        with started(slack, nobody, home, **secrets) as process:
+            person = Person(slack, re.search(r"http://\S+/slack/events", process.stdout.readline())[0])
+            person.type("qwen-72b for 2x A6000")
+            slack.wait_until(lambda slack: slack.messages)
+            first.kill()
+            first.wait()
+            with serving(home):
+                person.type("llama-8b for A6000")
+                slack.wait_until(lambda slack: len(slack.messages) == 2, 10)
+    assert slack.private == []
+
+
+@contextmanager
+def serving(home):
+    """`bitwright serve` over a home, on a free port."""
+    command = [sys.executable, "-m", "planner.main", "serve", "--port", "0", "--json"]
+    environment = {**os.environ, "BITWRIGHT_HOME": str(home)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield process
+        process.terminate()

@@ -7,8 +7,9 @@ from dataclasses import fields
 import pytest
 
 from bot import settings as module
+from bot.address import Address, find_address
 from bot.failures import Refused
-from bot.main import complete_settings
+from bot.main import check_secrets
 from bot.settings import Settings, read_settings
 
 SECRETS = {
@@ -50,30 +51,31 @@ def test_refuses_what_is_no_number(text):
 
 def test_finds_the_service_that_owns_the_home(tmp_path):
     (tmp_path / "server.json").write_text('{"url": "http://127.0.0.1:1", "token": "t", "pid": 1}')
-    environment = {
-        "BITWRIGHT_HOME": str(tmp_path),
-        "BITWRIGHT_SLACK_BOT_TOKEN": "x",
-        "BITWRIGHT_SLACK_APP_TOKEN": "y",
-    }
-    settings = complete_settings(read_settings(environment), None, None)
-    assert (settings.server, settings.token) == ("http://127.0.0.1:1", "t")
-
-
-def test_a_token_file_wins_over_the_environment(tmp_path):
-    (tmp_path / "token").write_text("from-file\n")
-    settings = read_settings({**SECRETS, "BITWRIGHT_SERVER": "http://a", "BITWRIGHT_HOME": str(tmp_path)})
-    completed = complete_settings(settings, "http://b", tmp_path / "token")
-    assert (completed.server, completed.token) == ("http://b", "from-file")
+    settings = read_settings({"BITWRIGHT_HOME": str(tmp_path)})
+    assert find_address(settings) == Address("http://127.0.0.1:1", "t")
 
 
 @pytest.mark.parametrize(
-    ("environment", "code"),
-    [
-        ({}, "settings.no_service"),
-        ({"BITWRIGHT_SERVER": "http://a", "BITWRIGHT_TOKEN": "t"}, "settings.no_slack"),
-    ],
+    ("content", "token"),
+    [("from-file\n", "from-file"), ('{"token": "from-json", "url": "http://c"}', "from-json")],
 )
-def test_says_what_is_missing(environment, code, tmp_path):
-    with pytest.raises(Refused) as refused:
-        complete_settings(read_settings({**environment, "BITWRIGHT_HOME": str(tmp_path)}), None, None)
-    assert refused.value.code == code
+def test_a_token_file_wins_over_the_environment(tmp_path, content, token):
+    (tmp_path / "token").write_text(content)
+    settings = read_settings({**SECRETS, "BITWRIGHT_SERVER": "http://a", "BITWRIGHT_HOME": str(tmp_path)})
+    assert find_address(settings, "http://b", tmp_path / "token") == Address("http://b", token)
+
+
+def test_no_token_is_printed_with_its_address():
+    assert "hidden" not in repr(Address("http://a", "hidden"))
+
+
+def test_says_that_there_is_no_service(tmp_path):
+    (tmp_path / "server.json").write_text("{damaged")
+    with pytest.raises(Refused, match="Which service"):
+        find_address(read_settings({"BITWRIGHT_HOME": str(tmp_path)}))
+
+
+def test_says_which_secrets_are_missing():
+    with pytest.raises(Refused, match="BITWRIGHT_SLACK_SIGNING_SECRET"):
+        check_secrets(read_settings({"BITWRIGHT_SLACK_BOT_TOKEN": "x"}))
+    check_secrets(read_settings({"BITWRIGHT_SLACK_BOT_TOKEN": "x", "BITWRIGHT_SLACK_APP_TOKEN": "y"}))
