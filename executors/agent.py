@@ -22,7 +22,7 @@ from planner.contract.errors import ContractError, ServiceGone
 from planner.contract.requests import JobFailure, JobReport
 
 POLL_SECONDS = 20.0
-HAND_IN_TRIES = 20
+HAND_IN_TRIES = 200
 GONE_WAIT_SECONDS = 2.0
 
 RunJob = Callable[..., dict[str, Any]]

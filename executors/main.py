@@ -75,10 +75,12 @@ def work(
     from executors.jobs import run_job
     from planner.contract.client import Client
     from planner.contract.errors import ContractError
+    from planner.contract.retries import Patience
 
     start_log()
     stop = threading.Event()
-    with Client(url, token) as client:
+    # Short: the agent asks again by itself, and has to hear a word to stop in between.
+    with Client(url, token, patience=Patience(seconds=1.0)) as client:
         agent = Agent(
             client=client,
             host=host,

@@ -1,5 +1,8 @@
 """`bitwright demo`: the main job in front of you, a famous plan and then two real quantizations, one a backend."""
 
+import os
+import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,10 +47,10 @@ def demo(session: Session) -> int:
         console,
         "This plans a 72B model for two cards, then really quantizes a 135M model on this machine: once with "
         "llama.cpp, once with llm-compressor. ",
-        "The first run builds both tools' environments from the package registry (about 2 GB on disk): five to "
-        "eight minutes on two cores."
+        "The first run builds both tools' environments from the package registry (3 GiB on disk): three to eight "
+        "minutes on two cores."
         if first
-        else "Two to four minutes: the tools' environments are there already.",
+        else "One to three minutes: the tools' environments are there already.",
     )
     with open_service(session.settings) as server, open_server_door(server) as door:
         head(console, f'bitwright plan "{FAMOUS_ASK}"')
@@ -85,14 +88,15 @@ def show_choice(console: Console, decision: Mapping[str, Any]) -> None:
 def say_what_next(console: Console, decision_id: str) -> None:
     """Commands that go on from here."""
     head(console, "what to type next")
-    for command, meaning in (
-        (f"bitwright decisions show {decision_id}", "all of it, predicted beside measured"),
-        (f"bitwright replay {decision_id}", "the same decision again, to the bit"),
-        ('bitwright plan "demo for this machine"', "what the new evidence changes"),
-        ('bitwright audit "SELECT * FROM predicted_vs_measured"', "the record, by SQL"),
-        ('bitwright plan "qwen-32b for 1x 4090"', "a model and a card of yours"),
+    bitwright = "bitwright" if shutil.which("bitwright") else os.path.relpath(sys.argv[0])
+    for arguments, meaning in (
+        (f"decisions show {decision_id}", "all of it, predicted beside measured"),
+        (f"replay {decision_id}", "the same decision again, to the bit"),
+        ('plan "demo for this machine"', "what the new evidence changes"),
+        ('audit "SELECT * FROM predicted_vs_measured"', "the record, by SQL"),
+        ('plan "qwen-32b for 1x 4090"', "a model and a card of yours"),
     ):
-        say(console, f"  {command:<58} {meaning}")
+        say(console, f"  {bitwright} {arguments:<48} {meaning}")
 
 
 def head(console: Console, command: str, title: str = "") -> None:
