@@ -59,6 +59,7 @@ def make_scheme(row: Row) -> Scheme:
         weight_bits=float(row["weight_bits"]),
         activation_bits=int(row["activation_bits"]),
         scales=cast("ScaleLayout", row["scales"]),
+        fixed_group=to_int(row["fixed_group"]),
         scale_bytes=int(row["scale_bytes"]),
         zero_point_bits=int(row["zero_point_bits"]),
         matrix_bytes=int(row["matrix_bytes"]),

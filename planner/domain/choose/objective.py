@@ -133,7 +133,7 @@ def _why_not(scored: Scored, objective: Objective) -> Finding | None:
 def _loss_finding(scored: Scored, loss: float, limit: float, which: str) -> Finding:
     return Finding(
         code="objective.loss",
-        message=f"loses {loss:.1%} of {scored.quality.benchmark} {which}, more than the {limit:.0%} allowed",
+        message=f"loses {loss:.2%} of {scored.quality.benchmark} {which}, more than the {limit:.0%} allowed",
         numbers={"loss": loss, "limit": limit},
         way_out=("more bits", f'ask for it by name: "... in {scored.candidate.scheme.name}"'),
         source=SOURCE,

@@ -136,18 +136,16 @@ def _fall_back(name: str, columns: int, tables: GgufTables) -> str:
 
 def _applies(when: tuple[str, ...], place: tuple[int, int], model: ModelFacts) -> bool:
     layer, layers = place
-    grouped = model.num_heads // model.num_kv_heads
-    match when:
-        case ("always",):
-            return True
-        case ("first", number):
-            return layer < int(number)
-        case ("first_part", parts):
-            return layer < layers // int(parts)
-        case ("more_bits",):
-            return layer < layers // 8 or layer >= 7 * layers // 8 or (layer - layers // 8) % 3 == 2
-        case ("experts_are", number):
-            return model.num_experts == int(number)
-        case ("gqa_at_least", number):
-            return grouped >= int(number)
-    raise ValueError(f"data/gguf_mix.csv: unknown condition {when!r}")
+    name, number = when[0], int(when[1]) if len(when) > 1 else 0
+    conditions: dict[str, bool] = {
+        "always": True,
+        "first": layer < number,
+        "first_part": layer < layers // (number or 1),
+        "middle": layers // 8 <= layer < 7 * layers // 8,
+        "more_bits": layer < layers // 8 or layer >= 7 * layers // 8 or (layer - layers // 8) % 3 == 2,
+        "experts_are": model.num_experts == number,
+        "gqa_at_least": model.num_heads // model.num_kv_heads >= number,
+    }
+    if name not in conditions:
+        raise ValueError(f"data/gguf_mix.csv: unknown condition {name!r}")
+    return conditions[name]

@@ -22,6 +22,8 @@ class Scheme:
     activation_bits: int
     scales: ScaleLayout
     """`channel`: one scale a row; `group`: one for `group_size` columns of a row; `block`: one a 128 × 128."""
+    fixed_group: int | None = None
+    """Group size that belongs to the scheme (16 in NVFP4); None where it is chosen."""
     scale_bytes: int = 0
     zero_point_bits: int = 0
     """Bits of a stored zero point for each scale; 0 where the scheme is symmetric and stores none."""

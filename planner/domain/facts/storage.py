@@ -107,7 +107,8 @@ def matrix_bytes(rows: int, columns: int, scheme: Scheme, group_size: int | None
         case "channel":
             scales = rows
         case "group":
-            scales = rows * -(-columns // group_size) if group_size else rows
+            group = scheme.fixed_group or group_size
+            scales = rows * -(-columns // group) if group else rows
         case "block":
             scales = -(-rows // BLOCK) * -(-columns // BLOCK)
     metadata_bits = scales * (8 * scheme.scale_bytes + scheme.zero_point_bits)
