@@ -1,82 +1,96 @@
-"""What this host has: processor, memory, disk, and its NVIDIA cards through NVML where there is a driver.
+"""What this host has, in the contract's words: processor, memory, disk, cards, engines, backends.
 
 Figures are of the moment they are taken: what other processes hold changes a second later.
 """
 
-import os
 import platform
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from executors.preflight import available_ram_bytes
-
-
-def take_inventory(folder: Path) -> dict[str, Any]:
-    """This host's snapshot; disk is that of the folder."""
-    return {
-        "host": platform.node(),
-        "cpu": {"name": _cpu_name(), "cores": _cpu_cores()},
-        "ram_total_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        "ram_available_bytes": available_ram_bytes(),
-        "disk_free_bytes": shutil.disk_usage(folder if folder.is_dir() else Path("/")).free,
-        "devices": list_devices(),
-    }
+from executors.backend import Backend, list_backends
+from executors.engines import find_engines
+from executors.environments import EnvironmentSpec, find_interpreter, name_build, read_environment
+from executors.errors import EnvironmentFailed
+from executors.host import has_unified_memory, read_cpu, read_disk_free, read_memory
+from executors.links import read_links
+from executors.nvml import open_nvml, read_devices, read_driver
+from planner.contract.inventory import BackendEnvironment, Driver, GpuDevice, HostSnapshot, Link, Note
 
 
-def list_devices() -> list[dict[str, Any]]:
-    """NVIDIA cards as NVML reports them; none where there is no driver."""
-    with _open_nvml() as nvml:
-        if nvml is None:
-            return []
-        return [_describe_device(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
+def take_snapshot(host: str, folder: Path, interpreters: Iterable[str] = ()) -> HostSnapshot:
+    """This host now; disk is that of the folder. Engines are looked for in the interpreters and on PATH."""
+    driver, devices, links, notes = read_cards()
+    total, available = read_memory()
+    return HostSnapshot(
+        host=host,
+        taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        cpu=read_cpu(),
+        ram_total_bytes=total,
+        ram_available_bytes=available,
+        has_unified_memory=has_unified_memory(),
+        disk_free_bytes=read_disk_free(folder),
+        driver=driver,
+        devices=devices,
+        links=links,
+        engines=find_engines(interpreters),
+        notes=notes,
+    )
+
+
+def read_cards() -> tuple[Driver | None, list[GpuDevice], list[Link], list[Note]]:
+    """The driver, its cards and the ways between them; where there is none, the note says why."""
+    with open_nvml() as nvml:
+        if isinstance(nvml, Note):
+            return None, [], [], [nvml]
+        cards = read_devices(nvml)
+        return read_driver(nvml), [device for _, device in cards], read_links(nvml, cards), nvml.notes
 
 
 def find_free_vram_bytes() -> int | None:
-    """Free memory of the emptiest card; None where there is none to ask."""
-    return max((int(device["free_bytes"]) for device in list_devices()), default=None)
+    """Free memory of the emptiest card or MIG instance; None where there is none to ask."""
+    _, devices, _, _ = read_cards()
+    free = [device.free_bytes for device in devices if device.mig != "on"]
+    free += [instance.free_bytes for device in devices for instance in device.instances]
+    return max(free, default=None)
 
 
-def _describe_device(nvml: Any, index: int) -> dict[str, Any]:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2)
-    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
-    return {
-        "index": index,
-        "name": nvml.nvmlDeviceGetName(handle),
-        "uuid": nvml.nvmlDeviceGetUUID(handle),
-        "total_bytes": memory.total,
-        "reserved_bytes": memory.reserved,
-        "free_bytes": memory.free,
-        "compute_capability": f"{major}.{minor}",
-    }
+def list_environments(backends: Path, cache: Path) -> list[BackendEnvironment]:
+    """Every backend of this host and the state of its environment."""
+    return [_describe_environment(backend, cache) for backend in list_backends(backends)]
 
 
-@contextmanager
-def _open_nvml() -> Iterator[Any]:
+def _describe_environment(backend: Backend, cache: Path) -> BackendEnvironment:
+    spec = EnvironmentSpec(
+        name=backend.name,
+        requirements=backend.requirements,
+        expected_seconds=backend.install_seconds,
+        expected_disk_bytes=backend.install_disk_bytes,
+        expected_packages=backend.install_packages,
+        python_at_least=backend.python_at_least,
+        python_below=backend.python_below,
+    )
     try:
-        import pynvml  # noqa: PLC0415 - a host without a driver may lack it
-
-        pynvml.nvmlInit()
-    except Exception:  # noqa: BLE001 - no package, no driver, or one that is being replaced: no cards to tell of
-        yield None
-        return
-    try:
-        yield pynvml
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _cpu_name() -> str:
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
-            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.machine()
+        build = name_build(backend.requirements, find_interpreter(spec))
+    except EnvironmentFailed as error:
+        return BackendEnvironment(name=backend.name, state="broken", message=error.message)
+    folder = cache / "environments" / f"{backend.name}-{build}"
+    if not folder.exists():
+        cost = f"built on first use: about {backend.install_seconds:.0f} s"
+        return BackendEnvironment(
+            name=backend.name, state="not built", disk_bytes=backend.install_disk_bytes, message=cost
+        )
+    is_built = read_environment(folder) is not None
+    return BackendEnvironment(
+        name=backend.name,
+        state="built" if is_built else "broken",
+        folder=str(folder),
+        disk_bytes=measure_folder(folder),
+        message="" if is_built else "unfinished, or its Python is gone: it is built again on next use",
+    )
 
 
-def _cpu_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def measure_folder(folder: Path) -> int:
+    """Bytes that its files take on the disk."""
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*") if not path.is_dir())

@@ -119,11 +119,16 @@ def demo_model(parent_pid: int | None) -> int:
 
 
 @executor.command("inventory")
-def inventory() -> int:
-    """Print what this host has, as one JSON object."""
-    from executors.inventory import take_inventory
+@click.option("--json", "as_json", is_flag=True, help="The same: it always is one JSON object.")
+def inventory(as_json: bool) -> int:
+    """Print what this host has, as one JSON object; `bitwright inventory` shows it as a table."""
+    from executors.inventory import list_environments, take_snapshot
 
-    click.echo(json.dumps(take_inventory(read_settings().home), indent=2))
+    del as_json
+    settings = read_settings()
+    snapshot = take_snapshot(settings.host, settings.home, settings.pythons)
+    backends = list_environments(settings.backends, settings.cache)
+    click.echo(snapshot.model_copy(update={"backends": backends}).model_dump_json())
     return 0
 
 

@@ -27,6 +27,8 @@ class Settings:
     """BITWRIGHT_BACKENDS: folder of the backends this host runs. Default: the ones that came with the package."""
     host: str
     """BITWRIGHT_HOST: the name this host claims jobs under. Default: the host's own."""
+    pythons: tuple[str, ...] = ()
+    """BITWRIGHT_PYTHONS: interpreters, parted by colons, that have engines. Default: those on PATH."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -38,4 +40,5 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         token=environment.get("BITWRIGHT_TOKEN") or "",
         backends=Path(environment.get("BITWRIGHT_BACKENDS") or BACKENDS_FOLDER).expanduser(),
         host=environment.get("BITWRIGHT_HOST") or platform.node() or "localhost",
+        pythons=tuple(word for word in environment.get("BITWRIGHT_PYTHONS", "").split(os.pathsep) if word),
     )

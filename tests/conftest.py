@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import uvicorn
+from fakes.nvml.fixture import show_cards  # noqa: F401 - a fixture of every package
 
 from planner.api.app import make_app
 from planner.api.service import open_listener
