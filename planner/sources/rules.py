@@ -8,7 +8,7 @@ from planner.domain.facts.gguf import GgmlType, MixRule, make_tables
 from planner.domain.facts.hardware import DeviceKind, Target, make_device
 from planner.domain.facts.kernels import PREDICATES, EngineRule, RuleRole, make_rulebook
 from planner.domain.facts.scheme import Prebuilt, Recipe, ScaleLayout, Scheme
-from planner.domain.predict.memory import Constant
+from planner.domain.predict.constants import Constant
 from planner.sources.tables import Row, make_accelerator, split, to_int
 
 RULE_TABLES = (

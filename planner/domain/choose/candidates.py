@@ -13,8 +13,8 @@ from planner.domain.facts.kernels import Placement, Rulebook
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request
 from planner.domain.facts.scheme import Prebuilt, Recipe, Scheme
+from planner.domain.predict.constants import MemoryConstants
 from planner.domain.predict.job_cost import JobConstants
-from planner.domain.predict.memory import MemoryConstants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

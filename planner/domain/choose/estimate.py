@@ -18,7 +18,7 @@ from planner.domain.facts.kernels import Finding
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.tensors import tensor_layout
-from planner.domain.predict.memory import Constant
+from planner.domain.predict.constants import Constant
 
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 

@@ -9,8 +9,9 @@ from planner.domain.facts.hardware import Target
 from planner.domain.facts.kernels import Finding
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request, Workload
+from planner.domain.predict.activations import SEQUENCE_SLOTS
 from planner.domain.predict.job_cost import JobCost
-from planner.domain.predict.memory import SEQUENCE_SLOTS, MemoryEstimate
+from planner.domain.predict.memory import MemoryEstimate
 from planner.domain.predict.quality import QualityPrediction
 from planner.domain.predict.speed import SpeedPrediction
 
@@ -328,9 +329,10 @@ def _llamacpp_command(
     if target.kind == "cpu":
         parts += ["-ngl", "0"]
     else:
-        parts += ["-ngl", "99"]
+        parts += ["-ngl", "99", "-fa", "on"]
         if candidate.placement.pp > 1:
             parts += ["--split-mode", "layer"]
     if candidate.kv_dtype in {"q8_0", "q4_0"}:
-        parts += ["-fa", "on", "-ctk", candidate.kv_dtype, "-ctv", candidate.kv_dtype]
+        parts += [] if "-fa" in parts else ["-fa", "on"]
+        parts += ["-ctk", candidate.kv_dtype, "-ctv", candidate.kv_dtype]
     return shlex.join(parts)

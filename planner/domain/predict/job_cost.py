@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import DeviceKind
 from planner.domain.facts.model import ModelFacts
-from planner.domain.predict.memory import Constant
+from planner.domain.predict.constants import Constant
 
 CALIBRATION_SAMPLES = 512
 CALIBRATION_TOKENS = 2048

@@ -2,7 +2,7 @@
 
     weights      exact, from the tensor layout, the scheme's storage and the split (facts/storage.py)
     KV cache     by layer and engine (predict/kv_cache.py)
-    activations  batched tokens x (hidden and feed-forward widths) x 2 bytes + logits of the sampled positions
+    activations  by engine (predict/activations.py)
     overhead     CUDA context, communication buffers, captured graphs
     usable       (total - reserved - held by others) x the engine's utilisation
 
@@ -11,7 +11,7 @@ and high values; the interval of the total is their sum. Known error: activation
 yet, which is what the width of the interval says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from planner.domain.facts.gguf import GgufTables
@@ -22,25 +22,10 @@ from planner.domain.facts.request import Workload
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, rank_bytes, stored_bytes
 from planner.domain.facts.tensors import Tensor, full_layers
+from planner.domain.predict.activations import predict_activations
+from planner.domain.predict.constants import Constant, MemoryConstants
 from planner.domain.predict.kv_cache import kv_bytes_by_layer, kv_bytes_per_layer_token
 from planner.domain.units import GIB
-
-SEQUENCE_SLOTS = 16
-"""Sequences that the serve command allows at once, at least (--max-num-seqs)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A constant with its spread, and where it comes from."""
-
-    low: float
-    likely: float
-    high: float
-    source: str
-
-
-MemoryConstants = Mapping[tuple[str, str], Constant]
-"""(engine, term) → constant, from `data/engine_memory.csv`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +104,9 @@ def predict_memory(
         held = range(stage.first, stage.first + stage.layers)
         kv_cache = int(sequences * sum(by_layer[layer] for layer in held))
         constant = sequences * sum(by_layer[layer] for layer in held if layer not in growing)
-        activation = _activation_bytes(model, engine, placement, workload, sequences, stage, constants)
+        activation = predict_activations(
+            model, engine, placement, workload, sequences, is_last=stage.is_last, constants=constants
+        )
         overhead = _overhead_bytes(engine, placement, stage.device, constants)
         usable = usable_bytes(stage.device, engine, constants)
         fixed = stage.weights + kv_cache
@@ -192,42 +179,6 @@ def _stages(
         stages.append(_Stage(device, weights, first, layers, is_last))
         first += layers
     return stages
-
-
-def _activation_bytes(
-    model: ModelFacts,
-    engine: str,
-    placement: Placement,
-    workload: Workload,
-    sequences: int,
-    stage: _Stage,
-    constants: MemoryConstants,
-) -> Constant:
-    batched = constants[engine, "batched_tokens"].likely or workload.context_tokens * sequences
-    tokens = min(batched, workload.context_tokens * sequences)
-    inner = _widest_feed_forward(model)
-    widths = 6 * model.hidden_size + 3 * -(-inner // placement.tp)
-    base = 2 * tokens * widths
-    if engine == "llama.cpp":
-        base = 4 * tokens * (2 * model.hidden_size + inner // 2)
-        positions = tokens if stage.is_last else 0
-    else:
-        positions = max(SEQUENCE_SLOTS, sequences) if engine == "vllm" else sequences
-        positions = positions if stage.is_last else 0
-    scale, sampler = constants[engine, "activation_scale"], constants[engine, "sampler_bytes"]
-    logits = positions * model.vocab_size
-    return Constant(
-        base * scale.low + logits * sampler.low,
-        base * scale.likely + logits * sampler.likely,
-        base * scale.high + logits * sampler.high,
-        sampler.source,
-    )
-
-
-def _widest_feed_forward(model: ModelFacts) -> int:
-    """Width that a token passes at once: dense layers, or the experts it is routed to with the shared ones."""
-    routed = model.experts_per_token * model.moe_intermediate_size + model.shared_intermediate_size
-    return max(model.intermediate_size if not model.num_experts or model.dense_layers else 0, routed)
 
 
 def _overhead_bytes(

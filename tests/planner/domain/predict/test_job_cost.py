@@ -3,8 +3,8 @@
 import pytest
 
 from planner.domain.facts.evidence import EvidenceBase, JobRatio
+from planner.domain.predict.constants import Constant
 from planner.domain.predict.job_cost import predict_job_cost
-from planner.domain.predict.memory import Constant
 
 
 def constant(low, likely, high):
