@@ -102,6 +102,8 @@ class Bitwright(click.Group):
         "jobs": "planner.cli.jobs",
         "quantize": "planner.cli.quantize",
         "demo": "planner.cli.demo",
+        "inventory": "planner.cli.inventory",
+        "doctor": "planner.cli.doctor",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

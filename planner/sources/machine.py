@@ -1,7 +1,7 @@
 """Devices by words: rows of the accelerator table, or what this machine has.
 
-NVML is asked through nvidia-ml-py where a driver is installed; otherwise the CPU with the memory that the
-kernel says is available answers for this machine. Memory bandwidth of a CPU is measured once (a copy of a
+Its cards are read in nvidia.py where a driver is installed; otherwise the CPU with the memory that the kernel says
+is available answers for this machine. Memory bandwidth of a CPU is measured once (a copy of a
 large buffer) and kept in the home.
 """
 
@@ -9,7 +9,6 @@ import json
 import os
 import threading
 import time
-import types
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from planner.domain.facts.hardware import Device, Target, make_device
 from planner.domain.facts.hardware_names import AcceleratorNames
 from planner.domain.facts.request import DeviceAsk
 from planner.domain.units import GIB, MIB
+from planner.sources.nvidia import read_cards
 
 HERE_WORDS = frozenset({"this machine", "this host", "here", "local"})
 CPU_WORDS = frozenset({"cpu"})
@@ -67,7 +67,7 @@ class Machine:
 
     def _this_machine(self, *, cpu_only: bool) -> Target:
         total, available = _memory()
-        gpus = () if cpu_only else _nvml_devices(self._names)
+        gpus, said = ((), []) if cpu_only else read_cards(self._names)
         devices = gpus or (self._cpu(total, available),)
         return Target(
             devices=devices,
@@ -75,6 +75,7 @@ class Machine:
             ram_bytes=available,
             cpu_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             disk_free_bytes=_disk_free(self._home),
+            assumed=tuple(said),
         )
 
     def _cpu(self, total: int, available: int) -> Device:
@@ -179,43 +180,3 @@ def _measure_bandwidth() -> float:
         sink[:] = source
         best = max(best, 2 * COPY_BYTES / (time.perf_counter() - start))
     return best
-
-
-def _nvml_devices(names: AcceleratorNames) -> tuple[Device, ...]:
-    try:
-        import pynvml  # noqa: PLC0415 - only where a driver may be
-    except ImportError:
-        return ()
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        return tuple(_nvml_device(pynvml, index, names) for index in range(pynvml.nvmlDeviceGetCount()))
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _nvml_device(pynvml: types.ModuleType, index: int, names: AcceleratorNames) -> Device:
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-    name = pynvml.nvmlDeviceGetName(handle)
-    memory = pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2)
-    major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
-    match = names.resolve_nvml(name, memory.total)
-    known = make_device(match.accelerator) if match else None
-    return Device(
-        name=known.name if known else name,
-        kind="gpu",
-        vendor="nvidia",
-        architecture=known.architecture if known else "",
-        total_bytes=memory.total,
-        reserved_bytes=memory.reserved,
-        held_bytes=memory.used,
-        sm=10 * major + minor,
-        bandwidth_bytes_per_s=known.bandwidth_bytes_per_s if known else None,
-        fp16_flops=known.fp16_flops if known else None,
-        fp8_flops=known.fp8_flops if known else None,
-        int8_ops=known.int8_ops if known else None,
-        nvlink_bytes_per_s=known.nvlink_bytes_per_s if known else None,
-        source="NVML on this machine",
-    )
