@@ -17,6 +17,8 @@ from planner.settings import Settings
 from planner.usecases.examine_machine import (
     HOME_NEEDS_BYTES,
     HOME_WANTS_BYTES,
+    SLACK_SECRETS,
+    SLACK_TOKEN,
     Finding,
     judge_commands,
     judge_folder,
@@ -64,7 +66,7 @@ def examine_installation(session: Session) -> list[Finding]:
 
     del session
     found, failures = find_commands()
-    slack = [name for name in os.environ if name.startswith("BITWRIGHT_SLACK_") and os.environ[name]]
+    slack = [name for name in (SLACK_TOKEN, *SLACK_SECRETS) if os.environ.get(name)]
     return [
         judge_python(sys.version_info[:3]),
         judge_packages(*find_misfits()),
