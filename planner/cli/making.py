@@ -93,9 +93,8 @@ def _run_job(
             )
         )
         ending.callback(_cancel_unfinished, door, job_id)
-        if not wish.is_approved and not click.confirm("Make it?", default=True):
-            door.cancel_job(job_id)
-            return door.find_job(job_id)
+        if not wish.is_approved:
+            click.confirm("Make it?", default=True, abort=True)
         door.approve_job(job_id)
         console.print(f"making it   job {job_id} on {platform.node()}", soft_wrap=True)
         with make_progress(console) as progress:
