@@ -1,14 +1,17 @@
 """`bitwright jobs`: what runs and ran; `watch`, `approve` and `cancel` one."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from planner.cli.door import Session, open_door
+from planner.cli.tables import print_rows
 
 OVER_BADLY = 6
+LISTED = ("job_id", "state", "what", "model", "decision_id", "host", "updated_at")
 
 
 @click.group(invoke_without_command=True)
@@ -28,21 +31,7 @@ def jobs(context: click.Context, limit: int, as_json: bool) -> int:
     if not found:
         click.echo('no jobs yet; make one with: bitwright quantize "demo for this machine"')
         return 0
-    table = Table("job", "state", "what", "model", "decision", "host", "updated", box=None, pad_edge=False)
-    for job in found:
-        made = job["specification"]
-        group = f" g{made['group_size']}" if made.get("group_size") else ""
-        what = f"{made['scheme']}{group} by {made['method']}"
-        table.add_row(
-            job["job_id"],
-            job["state"],
-            what,
-            made["model_id"],
-            job["decision_id"],
-            job["host"] or "–",
-            job["updated_at"][:19],
-        )
-    Console(highlight=False, soft_wrap=True).print(table)
+    print_rows(LISTED, [_list_job(job) for job in found])
     return 0
 
 
@@ -86,6 +75,22 @@ def cancel(session: Session, job_id: str, as_json: bool) -> int:
         job = door.cancel_job(job_id)
     click.echo(json.dumps(job, ensure_ascii=False) if as_json else _describe_end(job))
     return 0
+
+
+def _list_job(job: Mapping[str, Any]) -> list[Any]:
+    made = job["specification"]
+    group = f" group {made['group_size']}" if made.get("group_size") else ""
+    what = f"{made['scheme']}{group} by {made['method']}"
+    moved = job["updated_at"][:19].replace("T", " ")
+    return [
+        job["job_id"],
+        job["state"],
+        what,
+        made["model_id"],
+        job["decision_id"],
+        job["host"] or "–",
+        moved,
+    ]
 
 
 def _describe_end(job: dict[str, object]) -> str:
