@@ -1,7 +1,9 @@
 """Work for a service: claim a job, run it, tell about it, hand in what came of it.
 
 Everything goes out over REST; nothing listens here. A job's fate is decided by the service: what is handed in for
-a job that is over, or that another host holds by now, changes nothing.
+a job that is over, or that another host holds by now, changes nothing. What was made stays in its partial folder
+until the service, however long it is gone, says that the job still is this host's: only then it is published, so
+that a job taken up elsewhere never has two publishers.
 """
 
 import logging
@@ -9,13 +11,14 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from executors.errors import ExecutorError, JobCancelled
 from executors.inventory import find_free_vram_bytes
 from executors.line import Line
-from executors.publish import read_manifest
+from executors.publish import read_manifest, withdraw
 from planner.contract.answers import Claim, ClaimState, JobRecord
 from planner.contract.client import Client
 from planner.contract.errors import ContractError, ServiceGone
@@ -41,6 +44,8 @@ class Agent:
     stop: threading.Event
     run: RunJob
     """`run_job`, told where the backends are."""
+    silence_seconds: float | None = None
+    """Ends a backend that says nothing for so long; the job's own limit without it."""
     is_working: threading.Event = field(default_factory=threading.Event)
     """Set while a job runs: a signal then cancels the job instead of ending the process."""
 
@@ -83,8 +88,38 @@ class Agent:
         except ContractError as error:
             log.warning("could not hand in job %s: %s", claim.job.job_id, error.message)
             return "lost"
+        if isinstance(outcome, JobReport) and state.state in {"cancelled", "failed"}:
+            self._withdraw(Path(outcome.artifact_dir), state)
         log.info("job %s is %s", state.job_id, state.state)
         return state.state
+
+    def _withdraw(self, artifact: Path, state: ClaimState) -> None:
+        log.info("job %s was over before its artifact was known: it is withdrawn", state.job_id)
+        try:
+            withdraw(artifact, state.job_id)
+        except OSError as error:
+            log.warning("%s could not be removed: %s", artifact, error.strerror)
+
+    def _ask_leave(self, claim_id: str, cancel: threading.Event) -> None:
+        """Return when the service says that the claim holds; it is waited for.
+
+        Raises:
+            JobCancelled: the job is over, in other hands, or this agent is to stop.
+        """
+        while not cancel.is_set():
+            try:
+                state = self.client.renew_claim(claim_id)
+            except ServiceGone as error:
+                log.warning("%s What was made waits for it.", error.message)
+                cancel.wait(GONE_WAIT_SECONDS)
+                continue
+            except ContractError as error:
+                log.warning("not published: %s [%s]", error.message, error.code)
+                break
+            if state.state == "claimed":
+                return
+            break
+        raise JobCancelled
 
     def _run(self, job: JobRecord, claim_id: str) -> JobReport | JobFailure:
         self.is_working.set()
@@ -94,11 +129,15 @@ class Agent:
         try:
             with Line(self.client, claim_id, cancel) as line:
                 made = self.run(
-                    name_destination(job.specification, self.artifacts),
+                    {
+                        "silence_seconds": self.silence_seconds,
+                        **name_destination(job.specification, self.artifacts),
+                    },
                     cache=self.cache,
                     artifacts=self.artifacts,
                     on_event=line.tell,
                     cancel=cancel,
+                    ask_leave=partial(self._ask_leave, claim_id, cancel),
                 )
             return JobReport(**made)
         except JobCancelled as error:

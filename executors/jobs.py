@@ -45,8 +45,9 @@ def run_job(
     on_event: OnEvent,
     cancel: threading.Event,
     backends_folder: Path = BACKENDS_FOLDER,
+    ask_leave: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Run the whole job; `{"artifact_dir", "manifest", "measurement"}`.
+    """Run the whole job; `{"artifact_dir", "manifest", "measurement"}`. `ask_leave`: see publish.py.
 
     Events, in the order they come: `{"event": "stage", "stage", "done", "total", "unit", "seconds_left":
     number | null}` with stage one of environment, load, convert, calibrate, quantize, save, evaluate,
@@ -65,11 +66,19 @@ def run_job(
             artifacts=artifacts.absolute(),
             on_event=on_event,
             cancel=cancel,
+            ask_leave=ask_leave,
         )
 
 
 def _run_checked(
-    asked: Job, backend: Backend, *, cache: Path, artifacts: Path, on_event: OnEvent, cancel: threading.Event
+    asked: Job,
+    backend: Backend,
+    *,
+    cache: Path,
+    artifacts: Path,
+    on_event: OnEvent,
+    cancel: threading.Event,
+    ask_leave: Callable[[], None],
 ) -> dict[str, Any]:
     recipe = backend.find_recipe(
         scheme=asked.scheme, method=asked.method, artifact_format=asked.format, group_size=asked.group_size
@@ -111,9 +120,8 @@ def _run_checked(
             )
         tell({"event": "stage", "stage": "publish", "done": 0, "total": 1, "unit": "artifacts"})
         measurement = run.measure(partial, made, scored)
-        manifest = publish(
-            partial, destination, run.describe(made, scored, calibration, held_out, measurement)
-        )
+        facts = run.describe(made, scored, calibration, held_out, measurement)
+        manifest = publish(partial, destination, facts, ask_leave=ask_leave)
     tell({"event": "stage", "stage": "publish", "done": 1, "total": 1, "unit": "artifacts"})
     return {"artifact_dir": str(destination), "manifest": manifest, "measurement": measurement}
 

@@ -48,11 +48,11 @@ def executor(
     url = server or settings.server
     if not url:
         raise click.UsageError("Say which service: --server http://HOST:PORT, or set BITWRIGHT_SERVER.")
-    token = read_token(token_file, settings)
+    read_token(token_file, settings)
     return work(
         settings,
         url=url,
-        token=token,
+        token=partial(read_token_again, token_file, settings),
         host=host_name or settings.host,
         artifacts=artifacts or settings.home / "artifacts",
         once=once,
@@ -64,7 +64,7 @@ def work(
     settings: Settings,
     *,
     url: str,
-    token: str,
+    token: Callable[[], str],
     host: str,
     artifacts: Path,
     once: str | None,
@@ -88,6 +88,7 @@ def work(
             artifacts=artifacts,
             stop=stop,
             run=partial(run_job, backends_folder=settings.backends),
+            silence_seconds=settings.silence_seconds,
         )
         listen_for_end(stop, parent_pid, is_busy=agent.is_working.is_set)
         try:
@@ -144,6 +145,14 @@ def read_token(token_file: Path | None, settings: Settings) -> str:
     except OSError as error:
         raise click.UsageError(f"Cannot read {token_file}: {error.strerror}.") from error
     return str(json.loads(text)["token"]) if text.startswith("{") else text
+
+
+def read_token_again(token_file: Path | None, settings: Settings) -> str:
+    """The token as it is now; none while its file is being replaced."""
+    try:
+        return read_token(token_file, settings)
+    except (click.UsageError, ValueError, KeyError):
+        return ""
 
 
 def listen_for_end(stop: threading.Event, parent_pid: int | None, *, is_busy: Callable[[], bool]) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,21 @@ def open_partial(destination: Path, job_id: str) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def publish(partial: Path, destination: Path, facts: Mapping[str, object]) -> dict[str, Any]:
+def publish(
+    partial: Path,
+    destination: Path,
+    facts: Mapping[str, object],
+    *,
+    ask_leave: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Write the manifest and move the folder to its place; the manifest.
+
+    `ask_leave` is called when all is written and only the move is left.
 
     Raises:
         ArtifactRejected: `publish.odd_file`, for what is neither file nor folder.
         JobRefused: `publish.exists`.
+        JobCancelled: what `ask_leave` raises when the job is no longer this host's.
     """
     files = describe_files(partial)
     manifest = {**facts, "artifact_bytes": sum(int(file["bytes"]) for file in files), "files": files}
@@ -56,6 +65,7 @@ def publish(partial: Path, destination: Path, facts: Mapping[str, object]) -> di
         path.chmod(0o755 if path.is_dir() else 0o644)
         _flush(path)
     refuse_taken(destination)
+    ask_leave()
     partial.rename(destination)
     _flush(destination.parent)
     return manifest
@@ -106,6 +116,14 @@ def refuse_taken(destination: Path) -> None:
         "publish.exists",
         f"{destination.name} is there already, made by {owner}. Remove it, or choose another name.",
     )
+
+
+def withdraw(artifact: Path, job_id: str) -> None:
+    """Remove an artifact of a job that was over before its publication was known; nothing of another job."""
+    if (read_manifest(artifact) or {}).get("job_id") == job_id:
+        withdrawn = artifact.with_name(f"{artifact.name}{PARTIAL}{job_id}")
+        artifact.rename(withdrawn)
+        shutil.rmtree(withdrawn, ignore_errors=True)
 
 
 def sweep_partials(artifacts: Path) -> list[str]:

@@ -61,6 +61,7 @@ def open_workshop(settings: Settings) -> Workshop:
         audit=partial(run_audit_query, database),
         cache=settings.cache,
         close=database.close,
+        lease_seconds=settings.lease_seconds,
     )
 
 
@@ -73,6 +74,7 @@ def serve_home(
         MachineRefused: `service.running` when another service owns the home, or what `open_workshop` refuses.
     """
     from planner.api.service import run_service
+    from planner.usecases.claim_job import extend_leases
 
     server = find_live_server(settings.home)
     if server is not None:
@@ -82,6 +84,7 @@ def serve_home(
             "give this one its own BITWRIGHT_HOME.",
         )
     workshop = open_workshop(settings)
+    extend_leases(workshop)
     try:
         run_service(workshop, settings.home, port=port, parent_pid=parent_pid, on_ready=on_ready)
     finally:

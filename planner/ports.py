@@ -142,6 +142,10 @@ class ClaimStore(Protocol):
         """Move the end of its lease."""
         ...
 
+    def extend_claims(self, leased_until: str) -> None:
+        """Move the end of every lease that holds a job."""
+        ...
+
     def find_claimed_job(self, claim_id: str) -> Job:
         """The job that a claim holds."""
         ...

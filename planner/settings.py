@@ -7,6 +7,11 @@ from pathlib import Path
 
 from platformdirs import user_cache_path, user_data_path
 
+from planner.domain.errors import BadInput
+
+SHORTEST_LEASE_SECONDS = 5.0
+"""Executors renew every two seconds; one late word must not cost a job."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -18,15 +23,35 @@ class Settings:
     """BITWRIGHT_CACHE: what can be rebuilt (environments, the demo model). Default: the platform's cache folder."""
     data: Path
     """BITWRIGHT_DATA: the tables. Default: the ones that came with the package."""
+    lease_seconds: float = 60.0
+    """BITWRIGHT_LEASE_SECONDS: how long a silent executor keeps its job before another may have it. Default: 60."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from the environment."""
+    """Settings from the environment.
+
+    Raises:
+        BadInput: `settings.lease`.
+    """
     return Settings(
         home=Path(environment.get("BITWRIGHT_HOME") or user_data_path("bitwright")).expanduser(),
         cache=Path(environment.get("BITWRIGHT_CACHE") or user_cache_path("bitwright")).expanduser(),
         data=Path(environment.get("BITWRIGHT_DATA") or _packaged_data()).expanduser(),
+        lease_seconds=_read_lease(environment.get("BITWRIGHT_LEASE_SECONDS") or "60"),
     )
+
+
+def _read_lease(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not SHORTEST_LEASE_SECONDS <= seconds < 1e6:
+        raise BadInput(
+            "settings.lease",
+            f'BITWRIGHT_LEASE_SECONDS is "{text}": it has to be {SHORTEST_LEASE_SECONDS:.0f} seconds or more.',
+        )
+    return seconds
 
 
 def _packaged_data() -> Path:

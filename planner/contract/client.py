@@ -6,7 +6,7 @@ POSTs are safe to repeat because the service compares states before it moves a j
 """
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -46,15 +46,34 @@ SILENCE_SECONDS = 30.0
 """Longer than the service's own pings: a stream this quiet is dead."""
 
 
+class BearerToken(httpx.Auth):
+    """A token, or where to read one: a service takes a new token at every start, so a refused one is read again."""
+
+    def __init__(self, token: str | Callable[[], str]) -> None:
+        self._read = token if callable(token) else lambda: token
+        self._token = self._read()
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send the token; where it is refused and another is there by now, send that."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        response = yield request
+        if response.status_code != httpx.codes.UNAUTHORIZED:
+            return
+        refused, self._token = self._token, self._read()
+        if self._token != refused:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+            yield request
+
+
 class Client:
     """A connection to one service."""
 
-    def __init__(self, url: str, token: str, *, patience: Patience | None = None) -> None:
+    def __init__(self, url: str, token: str | Callable[[], str], *, patience: Patience | None = None) -> None:
         self.url = url.rstrip("/")
         self._patience = patience or Patience()
         self._http = httpx.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {token}"},
+            auth=BearerToken(token),
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=5.0),
             trust_env=False,
         )

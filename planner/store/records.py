@@ -175,6 +175,11 @@ class RecordStore:
         with self._database.writer() as cursor:
             cursor.execute(self._queries["renew_claim"], {"claim_id": claim_id, "leased_until": leased_until})
 
+    def extend_claims(self, leased_until: str) -> None:
+        """Move the end of every lease that holds a job."""
+        with self._database.writer() as cursor:
+            cursor.execute(self._queries["extend_claims"], {"leased_until": leased_until})
+
     def list_lapsed_jobs(self, now: str) -> list[str]:
         """Claimed jobs whose lease has ended."""
         return [str(row["job_id"]) for row in self._list("list_lapsed_jobs", {"now": now})]

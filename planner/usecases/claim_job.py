@@ -1,7 +1,8 @@
 """A host takes a job under a lease, and keeps it by renewing.
 
-A lease that ends unrenewed gives the job back: the next host may claim it, and the first one's claim no longer
-names a job.
+A lease that ends unrenewed gives the job back: the next host may claim it, and the first one's claim then names no
+job any more. Until somebody else has it, the first host takes its job up again by renewing. A service that starts
+gives every lease another length: nobody could renew while it was away.
 """
 
 import secrets
@@ -13,8 +14,6 @@ from planner.domain.errors import BadInput
 from planner.domain.record.job import FINAL_STATES, Job
 from planner.usecases.move_job import move_job
 from planner.usecases.workshop import Workshop
-
-LEASE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def claim_job(workshop: Workshop, host: str, job_id: str | None = None) -> Claim
     if job.state != "approved":
         return None
     claim_id, now = f"c-{secrets.token_hex(8)}", workshop.clock.now()
-    until = end_of_lease(now)
+    until = end_of_lease(workshop)
     # The lease first: a claimed job without one would count as lapsed.
     workshop.claims.add_claim(claim_id, job.job_id, host, now, until)
     try:
@@ -58,10 +57,26 @@ def renew_claim(workshop: Workshop, claim_id: str) -> tuple[Job, str]:
         BadInput: `claim.unknown`, also when the job went to another host.
     """
     job = workshop.claims.find_claimed_job(claim_id)
-    until = end_of_lease(workshop.clock.now())
+    until = end_of_lease(workshop)
     if job.state not in FINAL_STATES:
         workshop.claims.renew_claim(claim_id, until)
-    return job, until
+    return take_up_again(workshop, job, claim_id), until
+
+
+def take_up_again(workshop: Workshop, job: Job, claim_id: str) -> Job:
+    """Claim a job once more that was given back and that nobody else took.
+
+    Raises:
+        BadInput: `job.illegal_move`, when somebody did just now.
+    """
+    if job.state != "approved":
+        return job
+    return move_job(workshop, job, "claimed", host=job.host, claim_id=claim_id)
+
+
+def extend_leases(workshop: Workshop) -> None:
+    """Give every host that holds a job another lease, as a service does that was away."""
+    workshop.claims.extend_claims(end_of_lease(workshop))
 
 
 def give_back_lapsed_jobs(workshop: Workshop) -> None:
@@ -72,9 +87,10 @@ def give_back_lapsed_jobs(workshop: Workshop) -> None:
             move_job(workshop, job, "approved")
 
 
-def end_of_lease(now: str) -> str:
+def end_of_lease(workshop: Workshop) -> str:
     """The moment a lease taken now ends."""
-    return (datetime.fromisoformat(now) + timedelta(seconds=LEASE_SECONDS)).isoformat(timespec="milliseconds")
+    now = datetime.fromisoformat(workshop.clock.now())
+    return (now + timedelta(seconds=workshop.lease_seconds)).isoformat(timespec="milliseconds")
 
 
 def _refuse(job: Job) -> NoReturn:

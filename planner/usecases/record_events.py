@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from planner.domain.record.job import Job
+from planner.usecases.claim_job import take_up_again
 from planner.usecases.workshop import Workshop
 
 
@@ -13,7 +14,7 @@ def record_events(workshop: Workshop, claim_id: str, events: Sequence[Mapping[st
     Raises:
         BadInput: `claim.unknown`, also when the job went to another host.
     """
-    job = workshop.claims.find_claimed_job(claim_id)
+    job = take_up_again(workshop, workshop.claims.find_claimed_job(claim_id), claim_id)
     if job.state == "claimed":
         now = workshop.clock.now()
         for event in events:

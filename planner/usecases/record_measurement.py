@@ -22,6 +22,7 @@ from planner.domain.record.inputs import read_model_document, read_target_docume
 from planner.domain.record.job import Job
 from planner.domain.record.measurement import Subject, compare_with_promise, make_evidence
 from planner.ports import KnowledgeVersion
+from planner.usecases.claim_job import take_up_again
 from planner.usecases.move_job import move_job
 from planner.usecases.workshop import Workshop
 
@@ -39,7 +40,7 @@ def record_measurement(
     Raises:
         BadInput: `claim.unknown`.
     """
-    job = workshop.claims.find_claimed_job(claim_id)
+    job = take_up_again(workshop, workshop.claims.find_claimed_job(claim_id), claim_id)
     if job.state != "claimed":
         return job
     result = {"artifact_dir": artifact_dir, "manifest": dict(manifest), "measurement": dict(measurement)}

@@ -38,3 +38,5 @@ class Workshop:
     cache: Path
     """Where executors keep what can be rebuilt."""
     close: Callable[[], None]
+    lease_seconds: float = 60.0
+    """How long a host keeps a job that it does not renew."""

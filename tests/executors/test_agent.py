@@ -10,7 +10,7 @@ from executors.agent import Agent, name_destination
 from executors.jobs import run_job
 from executors.line import Line
 from planner.contract.client import Client
-from planner.contract.errors import ContractError
+from planner.contract.errors import ContractError, ServiceGone
 from planner.contract.requests import JobSubmission
 from planner.contract.retries import Patience
 
@@ -171,3 +171,61 @@ def wait_for(condition, seconds=20.0):
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+def test_what_was_made_waits_for_a_service_that_is_gone_and_is_published_when_it_is_back(
+    service, agent, approve, artifacts, monkeypatch
+):
+    """The claim is asked about when all is written; a service that is gone is asked again."""
+    monkeypatch.setattr("executors.agent.GONE_WAIT_SECONDS", 0.05)
+    job = approve()
+    renew, refusals = service.client.renew_claim, [ServiceGone("http://gone", "ConnectError")] * 3
+
+    def answer(claim_id):
+        if refusals:
+            assert artifacts.exists()
+            assert not (artifacts / "tiny-good-made").exists()
+            raise refusals.pop()
+        return renew(claim_id)
+
+    monkeypatch.setattr(service.client, "renew_claim", answer)
+    assert agent.work_once(job.job_id) == "completed"
+    assert (refusals, (artifacts / "tiny-good-made").is_dir()) == ([], True)
+
+
+def test_a_job_that_went_to_another_host_is_not_published_here(
+    service, agent, approve, artifacts, monkeypatch
+):
+    """The lease ends while this host works; the other one claims before this one asks for leave."""
+    job = approve()
+    workshop = service.workshop
+    renew = service.client.renew_claim
+
+    def lose(claim_id):
+        workshop.claims.renew_claim(claim_id, "2020-01-01T00:00:00.000+00:00")
+        if service.client.find_job(job.job_id).host == "gpu-1":
+            service.client.claim_job("gpu-2", wait_seconds=1)
+        return renew(claim_id)
+
+    monkeypatch.setattr(service.client, "renew_claim", lose)
+    assert agent.work_once(job.job_id) == "lost"
+    assert list(artifacts.iterdir()) == []
+    found = service.client.find_job(job.job_id)
+    assert (found.state, found.host) == ("claimed", "gpu-2")
+
+
+def test_an_artifact_of_a_job_that_was_cancelled_meanwhile_is_withdrawn(
+    service, agent, approve, artifacts, monkeypatch
+):
+    """The word to cancel comes between the leave to publish and the report."""
+    job = approve()
+    complete = service.client.complete_job
+
+    def cancel_first(claim_id, report):
+        assert (artifacts / "tiny-good-made").is_dir()
+        service.client.cancel_job(job.job_id)
+        return complete(claim_id, report)
+
+    monkeypatch.setattr(service.client, "complete_job", cancel_first)
+    assert agent.work_once(job.job_id) == "cancelled"
+    assert list(artifacts.iterdir()) == []

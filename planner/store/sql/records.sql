@@ -57,6 +57,11 @@ INSERT INTO claims VALUES ($claim_id, $job_id, $host, $at, $leased_until)
 -- Move the end of a lease.
 UPDATE claims SET leased_until = $leased_until WHERE claim_id = $claim_id
 
+-- name: extend_claims
+-- Move the end of every lease that holds a job.
+UPDATE claims SET leased_until = $leased_until
+WHERE claim_id IN (SELECT claim_id FROM jobs WHERE state = 'claimed')
+
 -- name: list_lapsed_jobs
 -- Claimed jobs whose lease has ended, or was never written.
 SELECT jobs.job_id

@@ -146,3 +146,16 @@ def test_events_are_read_and_comments_passed_over(scripted, ask):
     scripted.script.append(as_stream(an_event(1), an_event(2)))
     assert [event.sequence for event in ask.follow_job("j-1")] == [1, 2]
     assert scripted.seen[0].headers["Last-Event-ID"] == "0"
+
+
+def test_a_token_that_a_new_start_made_stale_is_read_again(service):
+    tokens = ["of the last start", service.token]
+    with Client(service.url, lambda: tokens.pop(0) if len(tokens) > 1 else tokens[0]) as client:
+        assert client.list_jobs() == []
+        assert client.list_jobs() == []
+
+
+def test_a_token_that_stays_refused_is_refused(service):
+    with Client(service.url, lambda: "nobody's") as client, pytest.raises(ContractError) as refused:
+        client.list_jobs()
+    assert refused.value.code == "token.unknown"

@@ -8,7 +8,7 @@ import pytest
 from planner.domain.errors import BadInput
 from planner.usecases.approve_job import approve_job
 from planner.usecases.cancel_job import cancel_job
-from planner.usecases.claim_job import LEASE_SECONDS, claim_job, renew_claim
+from planner.usecases.claim_job import claim_job, extend_leases, give_back_lapsed_jobs, renew_claim
 from planner.usecases.fail_job import fail_job
 from planner.usecases.record_events import record_events
 from planner.usecases.submit_job import submit_job
@@ -64,7 +64,7 @@ def test_two_hosts_never_hold_one_job(shop, approved):
 
 def test_a_lease_that_ends_unrenewed_gives_the_job_to_another_host(shop, approved, clock):
     first = claim_job(shop, "gpu-1")
-    clock.pass_seconds(LEASE_SECONDS + 1)
+    clock.pass_seconds(shop.lease_seconds + 1)
     second = claim_job(shop, "gpu-2")
     assert second.job.host == "gpu-2"
     with pytest.raises(BadInput) as caught:
@@ -75,9 +75,35 @@ def test_a_lease_that_ends_unrenewed_gives_the_job_to_another_host(shop, approve
 def test_a_renewed_lease_is_kept(shop, approved, clock):
     claim = claim_job(shop, "gpu-1")
     for _ in range(3):
-        clock.pass_seconds(LEASE_SECONDS - 1)
+        clock.pass_seconds(shop.lease_seconds - 1)
         renew_claim(shop, claim.claim_id)
     assert claim_job(shop, "gpu-2") is None
+
+
+def test_a_job_that_was_given_back_and_not_taken_is_taken_up_again_by_its_host(shop, approved, clock):
+    first = claim_job(shop, "gpu-1")
+    clock.pass_seconds(shop.lease_seconds + 1)
+    give_back_lapsed_jobs(shop)
+    assert shop.jobs.find_job(approved.job_id).state == "approved"
+    job, _ = renew_claim(shop, first.claim_id)
+    assert (job.state, job.host) == ("claimed", "gpu-1")
+    assert claim_job(shop, "gpu-2") is None
+
+
+def test_what_a_host_hands_in_late_counts_while_nobody_else_has_the_job(shop, approved, clock):
+    claim = claim_job(shop, "gpu-1")
+    clock.pass_seconds(shop.lease_seconds + 1)
+    give_back_lapsed_jobs(shop)
+    assert fail_job(shop, claim.claim_id, "backend.killed", "It was killed.").state == "failed"
+
+
+def test_a_service_that_was_away_gives_every_host_another_lease(shop, approved, clock):
+    claim_job(shop, "gpu-1")
+    clock.pass_seconds(shop.lease_seconds + 3600)
+    extend_leases(shop)
+    assert claim_job(shop, "gpu-2") is None
+    clock.pass_seconds(shop.lease_seconds + 1)
+    assert claim_job(shop, "gpu-2").job.host == "gpu-2"
 
 
 def test_every_move_and_every_word_is_told_in_order(shop, approved):
