@@ -26,6 +26,13 @@ if scheme == "HANGS":
     for done in range(10_000):
         say(event="stage", stage="save", done=done, total=10_000, unit="layers")
         time.sleep(0.05)
+if scheme == "WAITS":
+    # Works until a test lets it end, so that a test chooses what happens meanwhile.
+    (out / "half.gguf").write_text(str(os.getpid()))
+    while not (Path(job["model_dir"]).parent / "go").exists():
+        say(event="stage", stage="save", done=1, total=2, unit="layers")
+        time.sleep(0.05)
+    (out / "half.gguf").unlink()
 if scheme == "SILENT":
     time.sleep(3600)
 if scheme == "FORKS":
