@@ -11,6 +11,7 @@ from planner.domain.facts.model_names import ModelMatch
 from planner.domain.facts.request import DeviceAsk
 from planner.domain.facts.spellings import Spellings
 from planner.domain.record.decision import Decision
+from planner.domain.record.inputs import Document
 from planner.domain.record.job import Job, JobState
 
 
@@ -75,8 +76,10 @@ class Inventory(Protocol):
 class DecisionStore(Protocol):
     """The chain of decisions and the inputs they stand on."""
 
-    def add_decision(self, body: Mapping[str, Any], created_at: str) -> Decision:
-        """Seal and keep."""
+    def add_decision(
+        self, body: Mapping[str, Any], created_at: str, documents: Sequence[Document] = ()
+    ) -> Decision:
+        """Seal and keep, with the inputs it names."""
         ...
 
     def find_decision(self, decision_id: str) -> Decision:
@@ -85,10 +88,6 @@ class DecisionStore(Protocol):
 
     def list_decisions(self, row_limit: int) -> list[dict[str, Any]]:
         """Newest first, in short."""
-        ...
-
-    def keep_document(self, kind: str, content: Any) -> str:
-        """Keep an input, answer its hash."""
         ...
 
     def find_document(self, sha256: str) -> Any:

@@ -3,6 +3,7 @@
 GiB is 2^30 bytes; an unlabelled "GB" is never printed, because published tables mix the two.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 KIB = 1 << 10
@@ -32,10 +33,16 @@ def format_seconds(seconds: float) -> str:
 
 
 def round_significant(value: Any, digits: int = 6) -> Any:
-    """`value` with every float in it rounded to `digits` significant digits, so that hashes are stable."""
-    if isinstance(value, float):
+    """`value` with every float in it rounded to `digits` significant digits, so that hashes are stable.
+
+    Tuples become lists and mappings plain dictionaries, as JSON has them.
+    """
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return value
+    if kind is float:
         return float(f"{value:.{digits}g}")
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: round_significant(item, digits) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [round_significant(item, digits) for item in value]

@@ -1,11 +1,12 @@
 """Decisions, jobs and measurements: the record, appended and chained."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from planner.domain.errors import BadInput
-from planner.domain.record.decision import FIRST_HASH, Decision, canonical_json, seal_decision, sha256_of
+from planner.domain.record.decision import FIRST_HASH, Decision, seal_decision, write_rounded
+from planner.domain.record.inputs import Document
 from planner.domain.record.job import Job, JobState
 from planner.store.connection import Database
 from planner.store.queries import load_queries
@@ -19,20 +20,7 @@ class RecordStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._queries = load_queries("records")
-
-    def keep_document(self, kind: str, content: Any) -> str:
-        """Keep an input by the SHA-256 of its canonical JSON.
-
-        Returns:
-            the hash.
-        """
-        sha256 = sha256_of(content)
-        with self._database.writer() as cursor:
-            cursor.execute(
-                self._queries["add_document"],
-                {"sha256": sha256, "kind": kind, "content": canonical_json(content)},
-            )
-        return sha256
+        self._kept: set[str] = set()
 
     def find_document(self, sha256: str) -> Any:
         """An input by its hash.
@@ -48,9 +36,17 @@ class RecordStore:
             )
         return json.loads(row[0])
 
-    def add_decision(self, body: Mapping[str, Any], created_at: str) -> Decision:
-        """Seal a body into the chain and keep it."""
+    def add_decision(
+        self, body: Mapping[str, Any], created_at: str, documents: Sequence[Document] = ()
+    ) -> Decision:
+        """Seal a body into the chain and keep it, with the inputs that it names by hash."""
+        new = [document for document in documents if document.sha256 not in self._kept]
         with self._database.transaction() as cursor:
+            for document in new:
+                cursor.execute(
+                    self._queries["add_document"],
+                    {"sha256": document.sha256, "kind": document.kind, "content": document.text},
+                )
             last = cursor.execute(self._queries["last_decision"]).fetchone()
             sequence, previous = (last[0] + 1, last[1]) if last else (1, FIRST_HASH)
             decision = seal_decision(body, previous, created_at)
@@ -67,11 +63,12 @@ class RecordStore:
                     "scheme": chosen.get("scheme"),
                     "method": chosen.get("method"),
                     "engine": chosen.get("engine"),
-                    "body": canonical_json(decision.body),
+                    "body": write_rounded(decision.body),
                     "previous_sha256": previous,
                     "record_sha256": decision.record_sha256,
                 },
             )
+        self._kept.update(document.sha256 for document in new)
         return decision
 
     def find_decision(self, decision_id: str) -> Decision:

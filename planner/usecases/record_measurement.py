@@ -14,7 +14,6 @@ from planner.domain.facts.hardware import Device
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Recipe
 from planner.domain.facts.storage import bytes_read_per_step, stored_bytes
-from planner.domain.facts.tensors import tensor_layout
 from planner.domain.predict.job_cost import predict_job_cost
 from planner.domain.record.choice import CHOICE_FIELDS, choose_candidate
 from planner.domain.record.decision import Decision
@@ -100,7 +99,7 @@ def _find_recipe(tables: Tables, made: Mapping[str, Any]) -> Recipe:
 
 def _weights_bytes_read(model: ModelFacts, tables: Tables, made: Mapping[str, Any]) -> int:
     scheme = tables.schemes[made["scheme"], made["format"]]
-    stored = stored_bytes(model, tensor_layout(model), scheme, made["group_size"], tables.gguf)
+    stored = stored_bytes(model, scheme, made["group_size"], tables.gguf)
     return bytes_read_per_step(stored, model, 1)
 
 

@@ -14,7 +14,7 @@ from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request, Workload
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, bits_per_weight, bytes_read_per_step, stored_bytes
-from planner.domain.facts.tensors import Tensor, count_active_parameters, count_parameters, padded_layout
+from planner.domain.facts.tensors import Tensor, count_active_parameters, count_parameters
 from planner.domain.predict.job_cost import NOTHING_TO_MAKE, JobCost, predict_job_cost
 from planner.domain.predict.kv_cache import kv_bytes_per_token
 from planner.domain.predict.memory import MemoryEstimate, predict_memory
@@ -50,7 +50,6 @@ class Predictor:
         self.layout = layout
         self.workload = workload
         self.params = count_parameters(layout)
-        self._stored: dict[tuple[str, str, int | None, int], StoredBytes] = {}
         self._memory: dict[tuple[str, str, int | None, int, str, Placement], MemoryEstimate] = {}
         self._quality: dict[tuple[str, str, int | None, str], QualityPrediction] = {}
 
@@ -98,14 +97,8 @@ class Predictor:
 
     def stored_of(self, candidate: Candidate) -> StoredBytes:
         """Tensor data of the candidate's checkpoint."""
-        scheme = candidate.scheme
-        key = (scheme.name, scheme.format, candidate.group_size, candidate.intermediate_size)
-        if key not in self._stored:
-            model, layout = self._padded(candidate)
-            self._stored[key] = stored_bytes(
-                model, layout, scheme, candidate.group_size, self.inputs.tables.gguf
-            )
-        return self._stored[key]
+        model = self._padded(candidate)
+        return stored_bytes(model, candidate.scheme, candidate.group_size, self.inputs.tables.gguf)
 
     def memory_of(self, candidate: Candidate) -> MemoryEstimate:
         """Memory of the worst device."""
@@ -119,10 +112,8 @@ class Predictor:
             candidate.placement,
         )
         if key not in self._memory:
-            model, layout = self._padded(candidate)
             self._memory[key] = predict_memory(
-                model,
-                layout,
+                self._padded(candidate),
                 scheme,
                 candidate.group_size,
                 engine=candidate.engine,
@@ -132,7 +123,6 @@ class Predictor:
                 kv_dtype=candidate.kv_dtype,
                 gguf=self.inputs.tables.gguf,
                 constants=self.inputs.tables.memory,
-                stored=self.stored_of(candidate),
             )
         return self._memory[key]
 
@@ -184,11 +174,11 @@ class Predictor:
             evidence=self.inputs.evidence,
         )
 
-    def _padded(self, candidate: Candidate) -> tuple[ModelFacts, tuple[Tensor, ...]]:
+    def _padded(self, candidate: Candidate) -> ModelFacts:
         model = self.inputs.model
         if candidate.intermediate_size == model.intermediate_size:
-            return model, self.layout
-        return padded_layout(model, candidate.intermediate_size)
+            return model
+        return replace(model, intermediate_size=candidate.intermediate_size)
 
 
 def safetensors_header_bytes(layout: Sequence[Tensor], scheme: Scheme) -> int:

@@ -44,9 +44,9 @@ class MixRule:
     type: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class GgufTables:
-    """The two tables, indexed."""
+    """The two tables, indexed; one data version's tables are one object."""
 
     types: Mapping[str, GgmlType]
     base_types: Mapping[str, str]

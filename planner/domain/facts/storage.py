@@ -11,11 +11,12 @@ repeated on every rank; embedding and head by vocabulary rows padded to 64 x tp.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from planner.domain.facts.gguf import GgufTables, layer_types
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.tensors import EXPERT_ROLES, LINEAR_ROLES, Role, Tensor
+from planner.domain.facts.tensors import EXPERT_ROLES, LINEAR_ROLES, Role, Tensor, lay_out
 
 BLOCK = 128
 SPLIT_BY_ROWS: frozenset[Role] = frozenset(
@@ -54,18 +55,16 @@ class StoredBytes:
         return self.layers + self.embedding + self.head + self.other
 
 
-def stored_bytes(
-    model: ModelFacts, layout: Sequence[Tensor], scheme: Scheme, group_size: int | None, gguf: GgufTables
-) -> StoredBytes:
+@lru_cache(maxsize=2048)
+def stored_bytes(model: ModelFacts, scheme: Scheme, group_size: int | None, gguf: GgufTables) -> StoredBytes:
     """Bytes of tensor data on disk, unsplit."""
     if scheme.is_gguf_mix:
-        return _gguf_bytes(model, layout, scheme.name, gguf)
-    return rank_bytes(model, layout, scheme, group_size, tp=1)
+        return _gguf_bytes(model, scheme.name, gguf)
+    return rank_bytes(model, scheme, group_size, tp=1)
 
 
-def rank_bytes(
-    model: ModelFacts, layout: Sequence[Tensor], scheme: Scheme, group_size: int | None, *, tp: int
-) -> StoredBytes:
+@lru_cache(maxsize=4096)
+def rank_bytes(model: ModelFacts, scheme: Scheme, group_size: int | None, *, tp: int) -> StoredBytes:
     """Bytes that the worst of `tp` ranks holds of a compressed-tensors, GPTQ, AWQ or 16-bit checkpoint."""
 
     def sizes(tensor: Tensor) -> list[int]:
@@ -76,7 +75,7 @@ def rank_bytes(
             size = 2 * shard.elements
         return [size] * max(1, len(tensor.layers))
 
-    return _sum_up(model, layout, sizes)
+    return _sum_up(model, lay_out(model), sizes)
 
 
 def _sum_up(
@@ -91,10 +90,11 @@ def _sum_up(
         if not tensor.layers:
             parts[PLACES.get(tensor.role, "other")] += tensor.count * each[0]
             continue
+        count = tensor.each
         for layer, size in zip(tensor.layers, each, strict=True):
-            by_layer[layer] += tensor.each * size
+            by_layer[layer] += count * size
         if tensor.role in EXPERT_ROLES:
-            experts += tensor.each * sum(each)
+            experts += count * sum(each)
     return StoredBytes(tuple(by_layer), parts["embedding"], parts["head"], parts["other"], experts)
 
 
@@ -154,12 +154,12 @@ def _shard(tensor: Tensor, model: ModelFacts, tp: int) -> Tensor:
     return Tensor(tensor.role, rows, columns, tensor.count, tensor.layers)
 
 
-def _gguf_bytes(model: ModelFacts, layout: Sequence[Tensor], ftype: str, tables: GgufTables) -> StoredBytes:
+def _gguf_bytes(model: ModelFacts, ftype: str, tables: GgufTables) -> StoredBytes:
     def sizes(tensor: Tensor) -> list[int]:
         types = layer_types(model, tensor, ftype, tables)
         return [tensor.rows * ggml_type.row_bytes(tensor.columns) for ggml_type in types]
 
-    text = [tensor for tensor in layout if tensor.role != "vision"]  # a projector file of its own
+    text = [tensor for tensor in lay_out(model) if tensor.role != "vision"]  # a projector file of its own
     return _sum_up(model, [part for tensor in text for part in _split_latent(tensor, model)], sizes)
 
 

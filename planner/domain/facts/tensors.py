@@ -11,6 +11,7 @@ Known error: none for covered models except buffers that some checkpoints carry 
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from planner.domain.errors import BadInput
@@ -102,6 +103,7 @@ class Tensor:
         return self.rows == 1
 
 
+@lru_cache(maxsize=256)
 def tensor_layout(model: ModelFacts) -> tuple[Tensor, ...]:
     """All tensors of a covered model.
 
@@ -114,13 +116,13 @@ def tensor_layout(model: ModelFacts) -> tuple[Tensor, ...]:
             "model.layout_not_covered",
             f"The tensor layout of {model.model_id} is not covered yet: {reason}. Nothing is guessed for it.",
         )
-    return _layout(model)
+    return lay_out(model)
 
 
 def padded_layout(model: ModelFacts, intermediate_size: int) -> tuple[ModelFacts, tuple[Tensor, ...]]:
     """A covered model and its tensors with the feed-forward width padded, as some published checkpoints are."""
     padded = replace(model, intermediate_size=intermediate_size)
-    return padded, _layout(padded)
+    return padded, lay_out(padded)
 
 
 def count_parameters(layout: tuple[Tensor, ...]) -> int:
@@ -157,7 +159,7 @@ def row_parallel_widths(model: ModelFacts, intermediate_size: int) -> dict[str, 
 
 def count_described_parameters(model: ModelFacts) -> int:
     """Parameters that the model's fields describe."""
-    return count_parameters(_layout(model))
+    return count_parameters(lay_out(model))
 
 
 def full_layers(model: ModelFacts) -> tuple[int, ...]:
@@ -193,7 +195,9 @@ def _why_not_covered(model: ModelFacts) -> str | None:
     return None
 
 
-def _layout(model: ModelFacts) -> tuple[Tensor, ...]:
+@lru_cache(maxsize=256)
+def lay_out(model: ModelFacts) -> tuple[Tensor, ...]:
+    """The tensors that the model's fields describe, whether or not the layout is known to be exact."""
     traits = model.traits or Traits()
     every = tuple(range(model.num_layers))
     tensors = [Tensor("embedding", model.vocab_size, model.hidden_size, 1)]

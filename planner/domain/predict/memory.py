@@ -20,8 +20,8 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.storage import StoredBytes, rank_bytes, stored_bytes
-from planner.domain.facts.tensors import Tensor, full_layers
+from planner.domain.facts.storage import rank_bytes, stored_bytes
+from planner.domain.facts.tensors import full_layers
 from planner.domain.predict.activations import predict_activations
 from planner.domain.predict.constants import Constant, MemoryConstants
 from planner.domain.predict.kv_cache import kv_bytes_by_layer, kv_bytes_per_layer_token
@@ -72,7 +72,6 @@ def usable_bytes(device: Device, engine: str, constants: MemoryConstants) -> int
 
 def predict_memory(
     model: ModelFacts,
-    layout: Sequence[Tensor],
     scheme: Scheme,
     group_size: int | None,
     *,
@@ -83,15 +82,13 @@ def predict_memory(
     kv_dtype: str,
     gguf: GgufTables,
     constants: MemoryConstants,
-    stored: StoredBytes | None = None,
 ) -> MemoryEstimate:
     """Memory of the worst device when `model` is served like this.
 
     A GGUF file on GPUs leaves the input embedding in host memory unless it is tied to the head, as llama.cpp
-    does. With replicas, each serves its share of the concurrent sequences. `stored` is the unsplit tensor data
-    where it was counted before.
+    does. With replicas, each serves its share of the concurrent sequences.
     """
-    stages = _stages(model, layout, scheme, group_size, engine, placement, devices, gguf, stored)
+    stages = _stages(model, scheme, group_size, engine, placement, devices, gguf)
     sequences = -(-workload.concurrency // placement.dp)
     by_layer = kv_bytes_by_layer(model, kv_dtype, workload.context_tokens, engine=engine, tp=placement.tp)
     per_token = kv_bytes_per_layer_token(model, kv_dtype, tp=placement.tp)
@@ -147,22 +144,20 @@ class _Stage:
 
 def _stages(
     model: ModelFacts,
-    layout: Sequence[Tensor],
     scheme: Scheme,
     group_size: int | None,
     engine: str,
     placement: Placement,
     devices: Sequence[Device],
     gguf: GgufTables,
-    counted: StoredBytes | None,
 ) -> list[_Stage]:
     if engine == "vllm":
-        stored = rank_bytes(model, layout, scheme, group_size, tp=placement.tp)
+        stored = rank_bytes(model, scheme, group_size, tp=placement.tp)
         smallest = min(devices, key=lambda device: device.available_bytes)
         counts = _even_split(model.num_layers, placement.pp)
         stage_devices: Sequence[Device] = [smallest] * placement.pp
     else:
-        stored = counted or stored_bytes(model, layout, scheme, group_size, gguf)
+        stored = stored_bytes(model, scheme, group_size, gguf)
         stage_devices = devices[: placement.pp]
         counts = _proportional_split(model.num_layers, [device.available_bytes for device in stage_devices])
     host_embedding = engine == "llama.cpp" and stage_devices[0].kind == "gpu"

@@ -41,7 +41,12 @@ class Decision:
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces, floats at six significant digits: what is hashed."""
-    return json.dumps(round_significant(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return write_rounded(round_significant(value))
+
+
+def write_rounded(value: Any) -> str:
+    """Canonical JSON of a value whose floats are rounded already."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def sha256_of(value: Any) -> str:
@@ -49,10 +54,16 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+def _hash_rounded(value: Any) -> str:
+    return hashlib.sha256(write_rounded(value).encode()).hexdigest()
+
+
 def seal_decision(body: Mapping[str, Any], previous_sha256: str, created_at: str) -> Decision:
     """Round, chain and name a decision body; its id is the beginning of its hash."""
-    rounded = json.loads(canonical_json(body))
-    record_sha256 = sha256_of({"body": rounded, "previous_sha256": previous_sha256, "created_at": created_at})
+    rounded = round_significant(body)
+    record_sha256 = _hash_rounded(
+        {"body": rounded, "previous_sha256": previous_sha256, "created_at": created_at}
+    )
     return Decision(
         decision_id=f"d-{record_sha256[:10]}",
         body=rounded,

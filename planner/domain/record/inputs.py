@@ -1,11 +1,28 @@
 """A plan's inputs as JSON documents and back, so that a decision can be computed again from its record."""
 
-from dataclasses import asdict
+import hashlib
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.model import ModelFacts, Traits
 from planner.domain.facts.request import DeviceAsk, Request
+from planner.domain.record.decision import canonical_json
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One input as it is kept: what it is, its canonical JSON, and the hash that names it."""
+
+    kind: str
+    text: str
+    sha256: str
+
+
+def make_document(kind: str, content: Any) -> Document:
+    """Canonical JSON of an input, and its SHA-256."""
+    text = canonical_json(content)
+    return Document(kind, text, hashlib.sha256(text.encode()).hexdigest())
 
 
 def request_document(request: Request, model_id: str, notes: tuple[str, ...]) -> dict[str, Any]:

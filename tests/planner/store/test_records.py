@@ -4,6 +4,7 @@ import pytest
 
 from planner.domain.errors import BadInput
 from planner.domain.record.decision import FIRST_HASH
+from planner.domain.record.inputs import make_document
 from planner.domain.record.job import Job
 
 AT = "2026-01-01T00:00:00+00:00"
@@ -62,10 +63,12 @@ def test_decisions_are_listed_newest_first(records, a_body):
     assert len(records.list_decisions(2)) == 2
 
 
-def test_a_document_is_kept_once_and_found_by_its_hash(records):
-    first = records.keep_document("model", {"b": 1, "a": 2.0000001})
-    assert records.keep_document("model", {"a": 2.0, "b": 1}) == first
-    assert records.find_document(first) == {"a": 2.0, "b": 1}
+def test_a_document_is_kept_once_and_found_by_its_hash(records, a_body):
+    first = make_document("model", {"b": 1, "a": 2.0000001})
+    assert make_document("model", {"a": 2.0, "b": 1}) == first
+    for n in range(2):
+        records.add_decision({**a_body, "n": n}, AT, [first])
+    assert records.find_document(first.sha256) == {"a": 2.0, "b": 1}
     with pytest.raises(BadInput) as caught:
         records.find_document("0" * 64)
     assert caught.value.code == "record.document_missing"

@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.domain.facts.storage import matrix_bytes, rank_bytes, stored_bytes
-from planner.domain.facts.tensors import tensor_layout
 
 
 @pytest.mark.parametrize(
@@ -25,7 +24,7 @@ from planner.domain.facts.tensors import tensor_layout
     ],
 )
 def test_the_demo_model_takes_the_bytes_that_were_measured(demo, tables, scheme, form, group_size, measured):
-    stored = stored_bytes(demo, tensor_layout(demo), tables.schemes[scheme, form], group_size, tables.gguf)
+    stored = stored_bytes(demo, tables.schemes[scheme, form], group_size, tables.gguf)
     assert stored.total == measured
 
 
@@ -56,7 +55,7 @@ def test_a_group_that_does_not_fill_up_still_has_a_scale(tables):
 
 def test_the_vocabulary_is_padded_before_it_is_split(a_model, tables):
     model = a_model(vocab_size=32_001)
-    shard = rank_bytes(model, tensor_layout(model), tables.schemes["BF16", "safetensors"], None, tp=2)
+    shard = rank_bytes(model, tables.schemes["BF16", "safetensors"], None, tp=2)
     # 32001 rows padded to 251 x 128 = 32128, of which a rank holds 16064 of 1024 columns in 2 bytes.
     assert shard.embedding == 16_064 * 1024 * 2
 
@@ -64,7 +63,7 @@ def test_the_vocabulary_is_padded_before_it_is_split(a_model, tables):
 def test_kv_heads_are_repeated_when_there_are_fewer_than_ranks(a_model, tables):
     few, many = a_model(num_kv_heads=2), a_model(num_kv_heads=4)
     plain = tables.schemes["BF16", "safetensors"]
-    shards = [rank_bytes(model, tensor_layout(model), plain, None, tp=4) for model in (few, many)]
+    shards = [rank_bytes(model, plain, None, tp=4) for model in (few, many)]
     assert shards[0].layers == shards[1].layers
 
 
@@ -80,9 +79,9 @@ def test_shards_add_up_to_at_least_the_whole(a_model, tables):
     def check(tp, layers, inner, vocab, scheme):
         model = a_model(layers, intermediate_size=inner * 16, vocab_size=vocab)
         form = "safetensors" if scheme == "BF16" else "compressed-tensors"
-        layout, row = tensor_layout(model), tables.schemes[scheme, form]
-        whole = rank_bytes(model, layout, row, 32, tp=1)
-        assert tp * rank_bytes(model, layout, row, 32, tp=tp).total >= whole.total
+        row = tables.schemes[scheme, form]
+        whole = rank_bytes(model, row, 32, tp=1)
+        assert tp * rank_bytes(model, row, 32, tp=tp).total >= whole.total
 
     check()
 
@@ -92,8 +91,8 @@ def test_linears_that_divide_add_up_exactly(a_model, tables):
     @given(tp=st.sampled_from([2, 4]), layers=st.integers(1, 6), inner=st.integers(1, 60))
     def check(tp, layers, inner):
         model = a_model(layers, intermediate_size=128 * inner)
-        layout, plain = tensor_layout(model), tables.schemes["BF16", "safetensors"]
-        whole, shard = (rank_bytes(model, layout, plain, None, tp=parts) for parts in (1, tp))
+        plain = tables.schemes["BF16", "safetensors"]
+        whole, shard = (rank_bytes(model, plain, None, tp=parts) for parts in (1, tp))
         norms = 2 * 2 * model.hidden_size * layers  # two norms a layer in 2 bytes, repeated on every rank
         assert tp * (shard.layers - norms) == whole.layers - norms
 
@@ -103,6 +102,6 @@ def test_linears_that_divide_add_up_exactly(a_model, tables):
 def test_a_model_of_one_layer_counts_its_final_norm_once(a_model, tables):
     one, two = (a_model(layers) for layers in (1, 2))
     plain = tables.schemes["BF16", "safetensors"]
-    sizes = [rank_bytes(model, tensor_layout(model), plain, None, tp=1) for model in (one, two)]
+    sizes = [rank_bytes(model, plain, None, tp=1) for model in (one, two)]
     assert sizes[1].layers == 2 * sizes[0].layers
     assert sizes[0].total == 2 * one.params_total

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
-from planner.domain.facts.tensors import tensor_layout
 from planner.domain.predict.kv_cache import KV_DTYPE_BYTES, kv_bytes_per_token
 from planner.domain.predict.memory import predict_memory, usable_bytes
 
@@ -35,7 +34,6 @@ def memory_of(tables, a_model, a_target):
         model = model or a_model()
         return predict_memory(
             model,
-            tensor_layout(model),
             tables.schemes[scheme, form],
             group_size,
             engine=engine,
