@@ -90,11 +90,11 @@ class Flow:
         """
         self.policy.check_run(user)
         key = f"slack-{message.channel}-{message.timestamp}"
-        job = await self.service.submit_job(message.decision_id, choice, key)
+        job = await self.service.submit_job(message.decision_id, choice, key, user)
         decision = await self.service.show_decision(message.decision_id)
         made = _find_candidate(decision, choice)
         if job.state == "submitted" and not self.policy.needs_approval(made):
-            await self.service.approve_job(job.job_id)
+            await self.service.approve_job(job.job_id, user)
         value = JobValue(job_id=job.job_id, decision_id=message.decision_id, asker=message.asker, runner=user)
         self.following.start(Followed(channel=message.channel, timestamp=message.timestamp, job=value))
         return job.job_id
@@ -112,7 +112,7 @@ class Flow:
     async def approve(self, value: JobValue, user: str, channel: str, timestamp: str) -> None:
         """`Approve`: executors may have the job."""
         self.policy.check_approval(user, value)
-        await self.service.approve_job(value.job_id)
+        await self.service.approve_job(value.job_id, user)
         self.following.start(Followed(channel=channel, timestamp=timestamp, job=value))
 
     async def cancel(self, value: JobValue, user: str, channel: str, timestamp: str) -> None:

@@ -53,18 +53,18 @@ class Service:
         """One decision with its jobs and measurements."""
         return await self._ask(lambda client: client.show_decision(decision_id))
 
-    async def submit_job(self, decision_id: str, choice: CandidateChoice, key: str) -> JobRecord:
-        """A job of a decision; the same key makes no second one."""
+    async def submit_job(self, decision_id: str, choice: CandidateChoice, key: str, person: str) -> JobRecord:
+        """A job of a decision, asked for by a person; the same key makes no second one."""
         submission = JobSubmission(decision_id=decision_id, choice=choice)
-        return await self._ask(lambda client: client.submit_job(submission, key))
+        return await self._ask(lambda client: client.submit_job(submission, key, person=person))
 
     async def find_job(self, job_id: str) -> JobRecord:
         """One job."""
         return await self._ask(lambda client: client.find_job(job_id))
 
-    async def approve_job(self, job_id: str) -> JobRecord:
-        """Let executors have it."""
-        return await self._ask(lambda client: client.approve_job(job_id))
+    async def approve_job(self, job_id: str, person: str) -> JobRecord:
+        """Let executors have it, as a person allowed."""
+        return await self._ask(lambda client: client.approve_job(job_id, person=person))
 
     async def cancel_job(self, job_id: str) -> JobRecord:
         """Stop it."""

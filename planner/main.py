@@ -36,6 +36,7 @@ def open_workshop(settings: Settings) -> Workshop:
     from planner.store.knowledge import StoredKnowledge
     from planner.store.loads import LoadStore
     from planner.store.records import RecordStore
+    from planner.store.tokens import TokenStore
 
     database = open_database(settings.home)
     clock = SystemClock()
@@ -57,23 +58,31 @@ def open_workshop(settings: Settings) -> Workshop:
         job_events=records,
         measurements=records,
         evidence=evidence,
+        tokens=TokenStore(database),
         clock=clock,
         audit=partial(run_audit_query, database),
         cache=settings.cache,
         close=database.close,
         lease_seconds=settings.lease_seconds,
+        approval_minutes=settings.approval_minutes,
     )
 
 
 def serve_home(
-    settings: Settings, *, port: int, parent_pid: int | None, on_ready: Callable[[LiveServer], None]
+    settings: Settings,
+    *,
+    host: str | None,
+    port: int,
+    parent_pid: int | None,
+    on_ready: Callable[[LiveServer], None],
 ) -> None:
     """Own the home's database and serve it until told to end.
 
     Raises:
         MachineRefused: `service.running` when another service owns the home, or what `open_workshop` refuses.
+        BadInput: `service.no_token`, it is to listen beyond loopback and nobody was given a token.
     """
-    from planner.api.service import run_service
+    from planner.api.service import check_exposure, run_service
     from planner.usecases.claim_job import extend_leases
 
     server = find_live_server(settings.home)
@@ -84,9 +93,10 @@ def serve_home(
             "give this one its own BITWRIGHT_HOME.",
         )
     workshop = open_workshop(settings)
-    extend_leases(workshop)
     try:
-        run_service(workshop, settings.home, port=port, parent_pid=parent_pid, on_ready=on_ready)
+        check_exposure(workshop, host)
+        extend_leases(workshop)
+        run_service(workshop, settings.home, host=host, port=port, parent_pid=parent_pid, on_ready=on_ready)
     finally:
         workshop.close()
 
@@ -103,6 +113,7 @@ class Bitwright(click.Group):
         "evidence": "planner.cli.evidence",
         "serve": "planner.cli.serve",
         "jobs": "planner.cli.jobs",
+        "token": "planner.cli.token",
         "quantize": "planner.cli.quantize",
         "demo": "planner.cli.demo",
         "inventory": "planner.cli.inventory",

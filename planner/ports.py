@@ -13,6 +13,7 @@ from planner.domain.facts.spellings import Spellings
 from planner.domain.record.decision import Decision
 from planner.domain.record.inputs import Document
 from planner.domain.record.job import Job, JobState
+from planner.domain.record.token import Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ class JobStore(Protocol):
         *,
         host: str | None = None,
         claim_id: str | None = None,
+        approved_by: str | None = None,
         result: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
     ) -> bool:
@@ -151,6 +153,26 @@ class ClaimStore(Protocol):
 
     def list_lapsed_jobs(self, now: str) -> list[str]:
         """Claimed jobs whose lease has ended."""
+        ...
+
+
+class TokenStore(Protocol):
+    """Who may call the service."""
+
+    def add_token(self, token: Token) -> None:
+        """Keep a token."""
+        ...
+
+    def find_token(self, token_id: str) -> Token | None:
+        """By id."""
+        ...
+
+    def list_tokens(self) -> list[Token]:
+        """Oldest first, revoked ones too."""
+        ...
+
+    def revoke_token(self, token_id: str, at: str) -> None:
+        """End a token."""
         ...
 
 

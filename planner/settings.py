@@ -25,19 +25,22 @@ class Settings:
     """BITWRIGHT_DATA: the tables. Default: the ones that came with the package."""
     lease_seconds: float = 60.0
     """BITWRIGHT_LEASE_SECONDS: how long a silent executor keeps its job before another may have it. Default: 60."""
+    approval_minutes: float = 30.0
+    """BITWRIGHT_APPROVAL_MINUTES: a job that may take longer is approved by another than who asked. Default: 30."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings from the environment.
 
     Raises:
-        BadInput: `settings.lease`.
+        BadInput: `settings.lease`, `settings.approval`.
     """
     return Settings(
         home=Path(environment.get("BITWRIGHT_HOME") or user_data_path("bitwright")).expanduser(),
         cache=Path(environment.get("BITWRIGHT_CACHE") or user_cache_path("bitwright")).expanduser(),
         data=Path(environment.get("BITWRIGHT_DATA") or _packaged_data()).expanduser(),
         lease_seconds=_read_lease(environment.get("BITWRIGHT_LEASE_SECONDS") or "60"),
+        approval_minutes=_read_minutes(environment.get("BITWRIGHT_APPROVAL_MINUTES") or "30"),
     )
 
 
@@ -52,6 +55,18 @@ def _read_lease(text: str) -> float:
             f'BITWRIGHT_LEASE_SECONDS is "{text}": it has to be {SHORTEST_LEASE_SECONDS:.0f} seconds or more.',
         )
     return seconds
+
+
+def _read_minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1.0
+    if not 0 <= minutes < 1e6:
+        raise BadInput(
+            "settings.approval", f'BITWRIGHT_APPROVAL_MINUTES is "{text}": it has to be 0 or more minutes.'
+        )
+    return minutes
 
 
 def _packaged_data() -> Path:

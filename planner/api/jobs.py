@@ -1,7 +1,7 @@
 """Jobs: submitted, listed, approved, cancelled, followed."""
 
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Annotated, Any
 
 import anyio
@@ -10,11 +10,13 @@ from litestar import Controller, get, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from planner.api.auth import ANY_SCOPE, check_scope
 from planner.api.decisions import Limit
-from planner.api.parts import InWorkshop, IsStopping, split_act
+from planner.api.parts import FromCaller, InWorkshop, IsStopping, split_act
 from planner.contract.answers import JobList, JobRecord
 from planner.contract.requests import JobSubmission
 from planner.domain.record.job import FINAL_STATES, Job
+from planner.domain.record.token import Scope
 from planner.usecases.approve_job import approve_job
 from planner.usecases.cancel_job import cancel_job
 from planner.usecases.submit_job import submit_job
@@ -25,6 +27,18 @@ PING_SECONDS = 10.0
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=200)]
 LastEventId = Annotated[int | None, HeaderParameter(name="Last-Event-ID", ge=0)]
+
+
+def _cancel(workshop: Workshop, job_id: str, by: str) -> Job:
+    del by
+    return cancel_job(workshop, job_id)
+
+
+ACTS: Mapping[str, tuple[Scope, Callable[[Workshop, str, str], Job]]] = {
+    "approve": ("approve", approve_job),
+    "cancel": ("run", _cancel),
+}
+"""What can be done to a job, and the scope that it takes."""
 
 
 def describe_job(job: Job) -> JobRecord:
@@ -41,7 +55,11 @@ class JobController(Controller):
 
     @post(operation_id="SubmitJob", status_code=201, sync_to_thread=True)
     def submit(
-        self, data: JSONBody[JobSubmission], workshop: InWorkshop, idempotency_key: IdempotencyKey = None
+        self,
+        data: JSONBody[JobSubmission],
+        workshop: InWorkshop,
+        caller: FromCaller,
+        idempotency_key: IdempotencyKey = None,
     ) -> JobRecord:
         """Submit a job; the same key answers with the job it made before."""
         return describe_job(
@@ -51,6 +69,7 @@ class JobController(Controller):
                 choice=data.choice.model_dump(exclude_none=True),
                 calibration_file=data.calibration_file,
                 idempotency_key=idempotency_key,
+                by=caller.name,
             )
         )
 
@@ -66,11 +85,18 @@ class JobController(Controller):
         """One job."""
         return describe_job(workshop.jobs.find_job(job_id))
 
-    @post("/{act:str}", operation_id="ActOnJob", status_code=200, sync_to_thread=True)
-    def act(self, act: FromPath[str], workshop: InWorkshop) -> JobRecord:
-        """`ID:approve` lets executors have it, `ID:cancel` stops it."""
-        job_id, perform = split_act(act, {"approve": approve_job, "cancel": cancel_job})
-        return describe_job(perform(workshop, job_id))
+    @post(
+        "/{act:str}",
+        operation_id="ActOnJob",
+        status_code=200,
+        sync_to_thread=True,
+        opt={"scope": ANY_SCOPE},
+    )
+    def act(self, act: FromPath[str], workshop: InWorkshop, caller: FromCaller) -> JobRecord:
+        """`ID:approve` lets executors have it (scope approve), `ID:cancel` stops it (scope run)."""
+        job_id, (scope, perform) = split_act(act, ACTS)
+        check_scope(caller, scope)
+        return describe_job(perform(workshop, job_id, caller.name))
 
     @get("/{job_id:str}/events", operation_id="FollowJob")
     async def follow(

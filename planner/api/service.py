@@ -1,4 +1,4 @@
-"""Run the application on loopback, and say in the home's `server.json` that it does."""
+"""Run the application, on loopback unless told otherwise, and say in the home's `server.json` that it does."""
 
 import os
 import secrets
@@ -7,12 +7,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
 
 from planner.api.app import make_app
-from planner.domain.errors import MachineRefused
+from planner.domain.errors import BadInput, MachineRefused
 from planner.live_server import LiveServer, remove_server, write_server
 from planner.usecases.workshop import Workshop
 
@@ -26,6 +27,7 @@ def run_service(
     workshop: Workshop,
     home: Path,
     *,
+    host: str | None = None,
     port: int,
     parent_pid: int | None,
     on_ready: Callable[[LiveServer], None],
@@ -35,7 +37,7 @@ def run_service(
     Raises:
         MachineRefused: `service.port_taken`.
     """
-    listener = open_listener(port)
+    listener = open_listener(port, host or HOST)
     token = secrets.token_urlsafe(24)
     app = make_app(workshop, token, lambda: server.should_exit)
     config = uvicorn.Config(
@@ -43,7 +45,7 @@ def run_service(
     )
     server = uvicorn.Server(config)
     live = LiveServer(
-        url=f"http://{HOST}:{listener.getsockname()[1]}",
+        url=name_url(host or HOST, listener.getsockname()[1]),
         pid=os.getpid(),
         token=token,
         started_at=workshop.clock.now(),
@@ -61,21 +63,59 @@ def run_service(
         listener.close()
 
 
-def open_listener(port: int) -> socket.socket:
-    """A listening socket on loopback; port 0 takes a free one.
+def check_exposure(workshop: Workshop, host: str | None) -> None:
+    """Refuse to listen beyond loopback before anybody was given a token.
+
+    Raises:
+        BadInput: `service.no_token`.
+    """
+    if host is None or is_loopback(host):
+        return
+    if all(token.revoked_at is not None for token in workshop.tokens.list_tokens()):
+        raise BadInput(
+            "service.no_token",
+            f"Cannot listen on {host}: others could reach it, and nobody has a token yet. Make one first: "
+            "bitwright token create --scopes execute --name gpu-hosts",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def name_url(host: str, port: int) -> str:
+    """Where this machine reaches the service; one that listens everywhere is reached on loopback."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def open_listener(port: int, host: str = HOST) -> socket.socket:
+    """A listening socket, on loopback unless another address is given; port 0 takes a free one.
 
     Raises:
         MachineRefused: `service.port_taken`.
+        BadInput: `service.no_address`.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise BadInput(
+            "service.no_address", f'"{host}" is no address of this machine: {error.strerror}.'
+        ) from error
+    listener = socket.socket(family, kind)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind(address)
     except OSError as error:
         listener.close()
         raise MachineRefused(
             "service.port_taken",
-            f"Cannot listen on {HOST}:{port}: {error.strerror}. Take another with --port, or 0 for a free one.",
+            f"Cannot listen on {host}:{port}: {error.strerror}. Take another with --port, or 0 for a free one.",
         ) from error
     listener.listen(BACKLOG)
     return listener

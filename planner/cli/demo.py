@@ -14,7 +14,7 @@ from rich.text import Text
 from planner.cli.door import Session, open_server_door
 from planner.cli.making import Wish, run_quantize
 from planner.cli.outcome import print_outcome
-from planner.cli.processes import open_service
+from planner.cli.processes import end_like_ctrl_c, open_service
 from planner.cli.quantize import make_job_console, show_plan
 
 FAMOUS_ASK = "qwen-72b for 2x A6000"
@@ -52,6 +52,7 @@ def demo(session: Session) -> int:
         if first
         else "One to three minutes: the tools' environments are there already.",
     )
+    end_like_ctrl_c()
     with open_service(session.settings) as server, open_server_door(server) as door:
         head(console, f'bitwright plan "{FAMOUS_ASK}"')
         show_plan(door.plan({"ask": FAMOUS_ASK}))

@@ -17,6 +17,7 @@ class Serve(Protocol):
         self,
         settings: Settings,
         *,
+        host: str | None,
         port: int,
         parent_pid: int | None,
         on_ready: Callable[[LiveServer], None],
@@ -84,7 +85,23 @@ class EstimateDoor(Protocol):
         ...
 
 
-class Door(JobDoor, EstimateDoor, Protocol):
+class TokenDoor(Protocol):
+    """What commands ask about who may call."""
+
+    def create_token(self, scopes: list[str], name: str | None, speaks_for_others: bool) -> dict[str, Any]:
+        """A new token with its text."""
+        ...
+
+    def list_tokens(self) -> list[dict[str, Any]]:
+        """Oldest first."""
+        ...
+
+    def revoke_token(self, name: str) -> dict[str, Any]:
+        """End one."""
+        ...
+
+
+class Door(JobDoor, EstimateDoor, TokenDoor, Protocol):
     """What commands ask for, as JSON objects in the contract's names."""
 
     def plan(self, ask: Mapping[str, Any]) -> dict[str, Any]:

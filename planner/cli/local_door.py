@@ -84,6 +84,20 @@ class LocalDoor:
 
         return cancel_job(self._workshop, job_id).as_json()
 
+    def create_token(self, scopes: list[str], name: str | None, speaks_for_others: bool) -> dict[str, Any]:
+        from planner.usecases.manage_tokens import create_token
+
+        token, text = create_token(self._workshop, scopes, name, speaks_for_others=speaks_for_others)
+        return {**token.as_json(), "token": text}
+
+    def list_tokens(self) -> list[dict[str, Any]]:
+        return [token.as_json() for token in self._workshop.tokens.list_tokens()]
+
+    def revoke_token(self, name: str) -> dict[str, Any]:
+        from planner.usecases.manage_tokens import revoke_token
+
+        return revoke_token(self._workshop, name).as_json()
+
     def follow_job(self, job_id: str) -> Iterator[dict[str, Any]]:
         """What there is: while this process holds the database, no executor can add to it."""
         self._workshop.jobs.find_job(job_id)

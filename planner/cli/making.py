@@ -13,7 +13,7 @@ from rich.console import Console
 
 from planner.cli.door import Door
 from planner.cli.following import FINAL_STATES, follow_job
-from planner.cli.processes import bitwright, end_process, started
+from planner.cli.processes import bitwright, end_process, started, undisturbed
 from planner.cli.progress import make_progress
 from planner.domain.errors import BitwrightError, JobFailed, MachineRefused
 from planner.live_server import LiveServer
@@ -55,8 +55,11 @@ def run_quantize(
         console.print(
             f"note: {scheme} by {method} looks at no text; {calibration} is not used", soft_wrap=True
         )
-    job = door.submit_job(decision["decision_id"], {}, calibration)
-    job = _run_job(settings, server, door, wish, job, console)
+    with ExitStack() as ending:
+        with undisturbed():
+            job = door.submit_job(decision["decision_id"], {}, calibration)
+            ending.callback(_cancel_unfinished, door, job["job_id"])
+        job = _run_job(settings, server, door, wish, job, console)
     if job["state"] != "completed":
         raise explain_end(job)
     return door.show_decision(decision["decision_id"]), job
@@ -84,7 +87,7 @@ def _run_job(
     """Have a submitted job approved and run by an executor of our own; the job when it is over."""
     job_id = job["job_id"]
     with ExitStack() as ending:
-        # Last in, first out: the job is cancelled before its executor is ended.
+        # Last in, first out: the job is cancelled before its executor is ended (and, where none came to be, later).
         executor = ending.enter_context(
             started(
                 executor_command(server.url, job_id, wish.artifacts),

@@ -67,6 +67,21 @@ def started(
         end_process(process)
 
 
+def end_like_ctrl_c() -> None:
+    """Let SIGTERM stop this command as Ctrl-C does: in order, its job cancelled, its processes ended."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Do something whole before Ctrl-C or SIGTERM is heard: a job made, and noted as one to cancel."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
 def bitwright(*arguments: str) -> list[str]:
     """The command line of another Bitwright process, under this interpreter."""
     return [sys.executable, "-m", "planner.main", *arguments]

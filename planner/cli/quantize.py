@@ -16,7 +16,7 @@ from rich.console import Console
 from planner.cli.door import Session, open_server_door
 from planner.cli.making import Wish, run_quantize
 from planner.cli.outcome import locate_serve, print_outcome, serve_of
-from planner.cli.processes import open_service
+from planner.cli.processes import end_like_ctrl_c, open_service
 from planner.domain.errors import BadInput
 
 PIPE_WIDTH = 120
@@ -66,6 +66,7 @@ def quantize(
         show_plan=show_only_what_fits_nowhere if as_json else show_plan,
     )
     console = make_job_console(as_json=as_json)
+    end_like_ctrl_c()
     with open_service(session.settings) as server, open_server_door(server) as door:
         decision, job = run_quantize(session.settings, server, door, wish, console)
         if decision["chosen"] is None:

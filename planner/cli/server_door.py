@@ -6,7 +6,7 @@ from typing import Any
 
 from planner.contract.client import Client
 from planner.contract.errors import ContractError
-from planner.contract.requests import JobSubmission
+from planner.contract.requests import JobSubmission, TokenAsk
 from planner.domain.errors import (
     Ambiguous,
     BadInput,
@@ -101,6 +101,19 @@ class ServerDoor:
     def cancel_job(self, job_id: str) -> dict[str, Any]:
         with translated():
             return self._client.cancel_job(job_id).model_dump()
+
+    def create_token(self, scopes: list[str], name: str | None, speaks_for_others: bool) -> dict[str, Any]:
+        ask = TokenAsk(scopes=scopes, name=name, speaks_for_others=speaks_for_others)
+        with translated():
+            return self._client.create_token(ask).model_dump()
+
+    def list_tokens(self) -> list[dict[str, Any]]:
+        with translated():
+            return [token.model_dump() for token in self._client.list_tokens()]
+
+    def revoke_token(self, name: str) -> dict[str, Any]:
+        with translated():
+            return self._client.revoke_token(name).model_dump()
 
     def follow_job(self, job_id: str) -> Iterator[dict[str, Any]]:
         with translated():

@@ -26,6 +26,8 @@ class JobRecord(Answer):
     updated_at: str
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
+    submitted_by: str | None = None
+    approved_by: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -62,6 +64,29 @@ class PlanAnswers(Answer):
     """Decisions or `{"error": …}` objects, in the order asked."""
 
     answers: list[dict[str, Any]]
+
+
+class TokenRecord(Answer):
+    """A token, without its text."""
+
+    token_id: str
+    name: str
+    scopes: list[str]
+    speaks_for_others: bool
+    created_at: str
+    revoked_at: str | None = None
+
+
+class NewToken(TokenRecord):
+    """A token with its text, answered once."""
+
+    token: str
+
+
+class TokenList(Answer):
+    """Tokens, oldest first."""
+
+    tokens: list[TokenRecord]
 
 
 class Claim(Answer):

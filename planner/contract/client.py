@@ -24,7 +24,10 @@ from planner.contract.answers import (
     JobEvent,
     JobList,
     JobRecord,
+    NewToken,
     PlanAnswers,
+    TokenList,
+    TokenRecord,
 )
 from planner.contract.errors import ContractError, ServiceGone, read_problem
 from planner.contract.events import read_events
@@ -36,6 +39,7 @@ from planner.contract.requests import (
     JobSubmission,
     PlanBatch,
     ReportedEvents,
+    TokenAsk,
 )
 from planner.contract.retries import Patience
 
@@ -133,10 +137,12 @@ class Client:
         """Sources with their number of rows."""
         return self._get("/v1/evidence/sources", EvidenceRows).rows
 
-    def submit_job(self, submission: JobSubmission, idempotency_key: str | None = None) -> JobRecord:
-        """Submit a job once, however often the request has to be sent."""
-        key = idempotency_key or secrets.token_hex(16)
-        sent = self._json("POST", "/v1/jobs", body=_body(submission), headers={"Idempotency-Key": key})
+    def submit_job(
+        self, submission: JobSubmission, idempotency_key: str | None = None, *, person: str | None = None
+    ) -> JobRecord:
+        """Submit a job once, however often the request has to be sent; `person` is for whom it is done."""
+        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16), **_for_whom(person)}
+        sent = self._json("POST", "/v1/jobs", body=_body(submission), headers=headers)
         return JobRecord.model_validate(sent)
 
     def list_jobs(self, decision_id: str | None = None, row_limit: int = 20) -> list[JobRecord]:
@@ -148,9 +154,10 @@ class Client:
         """One job."""
         return self._get(f"/v1/jobs/{_segment(job_id)}", JobRecord)
 
-    def approve_job(self, job_id: str) -> JobRecord:
-        """Let executors have it."""
-        return self._post(f"/v1/jobs/{_segment(job_id)}:approve", None, JobRecord)
+    def approve_job(self, job_id: str, *, person: str | None = None) -> JobRecord:
+        """Let executors have it; `person` is who allowed it."""
+        path = f"/v1/jobs/{_segment(job_id)}:approve"
+        return JobRecord.model_validate(self._json("POST", path, headers=_for_whom(person)))
 
     def cancel_job(self, job_id: str) -> JobRecord:
         """Stop it, wherever it is."""
@@ -192,6 +199,18 @@ class Client:
     def fail_job(self, claim_id: str, failure: JobFailure) -> ClaimState:
         """Say why there is no artifact."""
         return self._post(f"/v1/claims/{_segment(claim_id)}/fail", failure, ClaimState)
+
+    def create_token(self, ask: TokenAsk) -> NewToken:
+        """Make a token; its text comes back this once."""
+        return self._post("/v1/tokens", ask, NewToken)
+
+    def list_tokens(self) -> list[TokenRecord]:
+        """Oldest first."""
+        return self._get("/v1/tokens", TokenList).tokens
+
+    def revoke_token(self, name: str) -> TokenRecord:
+        """End a token, by its name or id."""
+        return self._post(f"/v1/tokens/{_segment(name)}:revoke", None, TokenRecord)
 
     def audit(self, sql: str) -> AuditAnswer:
         """Columns and rows of one SELECT."""
@@ -249,6 +268,12 @@ class Client:
 
 def _body(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(mode="json", exclude_none=True)
+
+
+def _for_whom(person: str | None) -> dict[str, str]:
+    """The header that names a person; what a header cannot hold is left out."""
+    named = (person or "").encode("ascii", "ignore").decode().strip()
+    return {"On-Behalf-Of": named} if named else {}
 
 
 def _segment(name: str) -> str:

@@ -108,6 +108,15 @@ class JobSubmission(Sent):
     """A text or JSONL file on the host that runs the job; its built-in text without one."""
 
 
+class TokenAsk(Sent):
+    """A token to make."""
+
+    scopes: list[str]
+    name: str | None = None
+    speaks_for_others: bool = False
+    """Whether its requests may name, in `On-Behalf-Of`, the person for whom they are made."""
+
+
 class ClaimAsk(Sent):
     """An executor asks for work."""
 

@@ -118,6 +118,7 @@ class RecordStore:
                     "specification": json.dumps(job.specification),
                     "idempotency_key": idempotency_key,
                     "at": job.created_at,
+                    "submitted_by": job.submitted_by,
                 },
             )
         return job.job_id
@@ -190,6 +191,7 @@ class RecordStore:
         *,
         host: str | None = None,
         claim_id: str | None = None,
+        approved_by: str | None = None,
         result: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
     ) -> bool:
@@ -204,6 +206,7 @@ class RecordStore:
                     "at": at,
                     "host": host,
                     "claim_id": claim_id,
+                    "approved_by": approved_by,
                     "result": None if result is None else json.dumps(result),
                     "error": None if error is None else json.dumps(error),
                 },
@@ -243,6 +246,8 @@ class RecordStore:
                 claim_id=row["claim_id"],
                 created_at=row["created_at"],
                 updated_at=row["updated_at"],
+                submitted_by=row["submitted_by"],
+                approved_by=row["approved_by"],
                 result=json.loads(row["result"]) if row["result"] else None,
                 error=json.loads(row["error"]) if row["error"] else None,
             )

@@ -14,6 +14,7 @@ def move_job(
     *,
     host: str | None = None,
     claim_id: str | None = None,
+    approved_by: str | None = None,
     result: Mapping[str, Any] | None = None,
     error: Mapping[str, Any] | None = None,
 ) -> Job:
@@ -26,13 +27,23 @@ def move_job(
     while True:
         check_move(job, state)
         if workshop.jobs.move_job(
-            job.job_id, job.state, state, now, host=host, claim_id=claim_id, result=result, error=error
+            job.job_id,
+            job.state,
+            state,
+            now,
+            host=host,
+            claim_id=claim_id,
+            approved_by=approved_by,
+            result=result,
+            error=error,
         ):
             break
         job = workshop.jobs.find_job(job.job_id)
     event: dict[str, Any] = {"event": "state", "state": state}
     if host is not None:
         event["host"] = host
+    if approved_by is not None:
+        event["by"] = approved_by
     if error is not None:
         event["error"] = dict(error)
     workshop.job_events.add_job_event(job.job_id, event, now)

@@ -7,6 +7,7 @@ from typing import Any
 from planner.domain.errors import BadInput
 from planner.domain.record.choice import choose_candidate, make_specification
 from planner.domain.record.job import Job
+from planner.domain.record.token import OWNER
 from planner.usecases.workshop import Workshop
 
 
@@ -17,6 +18,7 @@ def submit_job(
     choice: Mapping[str, Any] | None = None,
     calibration_file: str | None = None,
     idempotency_key: str | None = None,
+    by: str = OWNER,
 ) -> Job:
     """Record a job that waits for approval; the same key answers with the job it made before.
 
@@ -38,6 +40,7 @@ def submit_job(
         specification=specification,
         created_at=now,
         updated_at=now,
+        submitted_by=by,
     )
     kept = workshop.jobs.find_job(workshop.jobs.add_job(job, idempotency_key))
     if kept.job_id == job_id:

@@ -16,6 +16,7 @@ from planner.ports import (
     Knowledge,
     MeasurementStore,
     ModelCatalog,
+    TokenStore,
 )
 
 
@@ -32,6 +33,7 @@ class Workshop:
     job_events: JobEventStore
     measurements: MeasurementStore
     evidence: EvidenceLog
+    tokens: TokenStore
     clock: Clock
     audit: Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
     """Column names and rows of one SELECT."""
@@ -40,3 +42,5 @@ class Workshop:
     close: Callable[[], None]
     lease_seconds: float = 60.0
     """How long a host keeps a job that it does not renew."""
+    approval_minutes: float = 30.0
+    """A job that may take longer is approved by someone else than who asked; 0 asks it of every job."""

@@ -45,8 +45,9 @@ def test_the_same_job_again_takes_another_name(shell, ask):
     assert first["artifact_dir"] != second["artifact_dir"]
 
 
-def test_ctrl_c_cancels_the_job_and_leaves_nothing(shell, hanging):
-    hanging.send_signal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_stop_cancels_the_job_and_leaves_nothing(shell, hanging, number):
+    hanging.send_signal(number)
     _, complaints = hanging.communicate(timeout=30)
     assert hanging.returncode == 130
     assert "nothing will be published" in complaints

@@ -36,6 +36,9 @@ class Job:
     updated_at: str = ""
     result: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
+    submitted_by: str | None = None
+    """Who asked for it: a token's name, with the person it spoke for; None before that was recorded."""
+    approved_by: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The job as everyone sees it; its claim stays between the service and the host that holds it."""
@@ -49,6 +52,8 @@ class Job:
             "updated_at": self.updated_at,
             "result": None if self.result is None else dict(self.result),
             "error": None if self.error is None else dict(self.error),
+            "submitted_by": self.submitted_by,
+            "approved_by": self.approved_by,
         }
 
 

@@ -33,12 +33,14 @@ LIMIT $row_limit
 
 -- name: add_job
 -- Record a job.
-INSERT INTO jobs (job_id, decision_id, state, specification, idempotency_key, created_at, updated_at)
-VALUES ($job_id, $decision_id, $state, $specification, $idempotency_key, $at, $at)
+INSERT INTO jobs (job_id, decision_id, state, specification, idempotency_key, created_at, updated_at,
+    submitted_by)
+VALUES ($job_id, $decision_id, $state, $specification, $idempotency_key, $at, $at, $submitted_by)
 
 -- name: find_job
 -- One job.
-SELECT job_id, decision_id, state, specification, host, claim_id, created_at, updated_at, result, error
+SELECT job_id, decision_id, state, specification, host, claim_id, created_at, updated_at, result, error,
+    submitted_by, approved_by
 FROM jobs WHERE job_id = $job_id
 
 -- name: find_job_by_key
@@ -71,7 +73,8 @@ ORDER BY jobs.created_at, jobs.job_id
 
 -- name: list_jobs
 -- Jobs, newest first; a null decision matches all.
-SELECT job_id, decision_id, state, specification, host, claim_id, created_at, updated_at, result, error
+SELECT job_id, decision_id, state, specification, host, claim_id, created_at, updated_at, result, error,
+    submitted_by, approved_by
 FROM jobs
 WHERE $decision_id IS NULL OR decision_id = $decision_id
 ORDER BY created_at DESC, job_id
@@ -85,7 +88,8 @@ SELECT job_id FROM jobs WHERE state = 'approved' ORDER BY created_at, job_id LIM
 -- Change a job's state if it is still what the caller saw.
 UPDATE jobs
 SET state = $state, updated_at = $at, host = coalesce($host, host), claim_id = coalesce($claim_id, claim_id),
-    result = coalesce($result, result), error = coalesce($error, error)
+    result = coalesce($result, result), error = coalesce($error, error),
+    approved_by = coalesce($approved_by, approved_by)
 WHERE job_id = $job_id AND state = $from_state
 RETURNING job_id
 

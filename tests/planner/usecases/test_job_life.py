@@ -113,7 +113,7 @@ def test_every_move_and_every_word_is_told_in_order(shop, approved):
     fail_job(shop, claim.claim_id, "backend.killed", "It was killed.")
     assert events_of(shop, approved) == [
         {"event": "state", "state": "submitted"},
-        {"event": "state", "state": "approved"},
+        {"event": "state", "state": "approved", "by": "owner"},
         {"event": "state", "state": "claimed", "host": "gpu-1"},
         stage,
         {
