@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from planner.domain.facts.evidence import Efficiency, EvidenceBase, JobRatio, QualityRow
+from planner.domain.facts.evidence import Efficiency, EvidenceBase, JobRate, QualityRow
 from planner.store.connection import Database
 from planner.store.loads import Load
 from planner.store.queries import load_queries
@@ -42,7 +42,7 @@ class EvidenceStore:
                 self._queries["list_efficiency"], {"load_id": load.load_id}
             ).fetchall()
             own = cursor.execute(self._queries["list_own_efficiency"], {"highest_id": highest_id}).fetchall()
-            ratios = cursor.execute(self._queries["list_job_ratios"], {"highest_id": highest_id}).fetchall()
+            rates = cursor.execute(self._queries["list_job_rates"], {"highest_id": highest_id}).fetchall()
         by_benchmark: dict[str, list[QualityRow]] = {name: [] for name in benchmarks}
         for row in quality:
             by_benchmark[row[7]].append(QualityRow(*row))
@@ -50,7 +50,7 @@ class EvidenceStore:
             version=f"{load.data_sha256}+{highest_id}",
             quality=by_benchmark,
             efficiency={(row[0], row[1], row[2], row[3]): _efficiency(row) for row in [*efficiency, *own]},
-            jobs={(row[0], row[1], row[2]): JobRatio(*row) for row in ratios},
+            jobs={(row[0], row[1], row[2], row[3]): JobRate(*row) for row in rates},
         )
 
     def add_row(self, row: Mapping[str, Any]) -> int:

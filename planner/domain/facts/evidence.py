@@ -4,6 +4,7 @@ Store queries turn spelled-out rows into these: schemes, methods, benchmarks, en
 their canonical names here, and a row whose words could not be read is not among them.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,13 +79,19 @@ class Efficiency:
     sources: tuple[str, ...]
 
 
+def size_class(params: float) -> int:
+    """Models of one class are within a factor of four in size: what a small one took says little about a large."""
+    return math.floor(math.log(max(params, 1.0), 4))
+
+
 @dataclass(frozen=True, slots=True)
-class JobRatio:
-    """Measured minutes of past jobs over what the formula says, for one backend, method and device."""
+class JobRate:
+    """Minutes for each parameter that past jobs took, for one backend, method, device and size class."""
 
     backend: str
     method: str
     device: str
+    size_class: int
     low: float
     likely: float
     high: float
@@ -100,7 +107,7 @@ class EvidenceBase:
     """By benchmark."""
     efficiency: Mapping[tuple[str, str, str, str], Efficiency] = field(default_factory=dict)
     """By (engine, device or `*`, metric, width or `*`)."""
-    jobs: Mapping[tuple[str, str, str], JobRatio] = field(default_factory=dict)
-    """By (backend, method, device)."""
+    jobs: Mapping[tuple[str, str, str, int], JobRate] = field(default_factory=dict)
+    """By (backend, method, device, size class)."""
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     """What predictors worked out from these rows once: it follows from them and adds nothing."""

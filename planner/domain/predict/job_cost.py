@@ -8,13 +8,14 @@
     disk     the source where it has to be fetched, any 16-bit intermediate file, and the artifact
 
 Rates stand in `data/job_costs.csv`, several of them marked as guesses; minutes measured by jobs on this kind
-of device replace the guess. Known error: a factor of two or more until a job of the kind has been run.
+of device, for models of about this size, replace the guess.
+Known error: a factor of two or more until a job of the kind has been run.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from planner.domain.facts.evidence import EvidenceBase
+from planner.domain.facts.evidence import EvidenceBase, size_class
 from planner.domain.facts.hardware import DeviceKind
 from planner.domain.facts.model import ModelFacts
 from planner.domain.predict.constants import Constant
@@ -102,11 +103,12 @@ def predict_job_cost(
         sum(term.high for term in terms),
     ]
     basis, sources = "prior", [term.source for term in terms]
-    past = evidence.jobs.get((backend, method, device_name))
+    past = evidence.jobs.get((backend, method, device_name, size_class(model.params_total)))
     if past is not None:
         spread = 1.0 if past.count >= ENOUGH_JOBS else FEW_JOBS_SPREAD
-        seconds = [seconds[1] * ratio for ratio in (past.low / spread, past.likely, past.high * spread)]
-        basis, sources = "measured", [f"{past.count} jobs of this kind on {device_name}"]
+        ends = (past.low / spread, past.likely, past.high * spread)
+        seconds = [60 * model.params_total * minutes for minutes in ends]
+        basis, sources = "measured", [f"{past.count} jobs of this kind and size on {device_name}"]
     ram = _ram_bytes(model, backend, source_bytes, constants)
     intermediate = source_bytes if backend == "llamacpp" else 0
     to_fetch = 0 if model.path else source_bytes

@@ -30,14 +30,20 @@ WHERE subject = 'efficiency' AND load_id IS NULL AND evidence_id <= $highest_id
 GROUP BY engine, device, metric, width
 ORDER BY engine, device, metric, width
 
--- name: list_job_ratios
--- Measured minutes over the formula's, from this home's own jobs.
-SELECT engine, method, device, quantile_cont(value, 0.05), quantile_cont(value, 0.5), quantile_cont(value, 0.95),
-    count(*)
-FROM evidence
-WHERE subject = 'job_ratio' AND load_id IS NULL AND evidence_id <= $highest_id
-GROUP BY engine, method, device
-ORDER BY engine, method, device
+-- name: list_job_rates
+-- Minutes for each parameter that this home's own jobs took, by size class (powers of four): the ratio times the
+-- formula's minutes as of that day.
+WITH job AS (
+    SELECT engine, method, device, CAST(floor(ln(params) / ln(4)) AS INTEGER) AS size_class,
+        value * baseline / params AS minutes_per_param
+    FROM evidence
+    WHERE subject = 'job_ratio' AND load_id IS NULL AND evidence_id <= $highest_id AND params > 0
+)
+SELECT engine, method, device, size_class, quantile_cont(minutes_per_param, 0.05),
+    quantile_cont(minutes_per_param, 0.5), quantile_cont(minutes_per_param, 0.95), count(*)
+FROM job
+GROUP BY engine, method, device, size_class
+ORDER BY engine, method, device, size_class
 
 -- name: add_evidence
 -- Append one measurement of this home.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from planner.domain.facts.evidence import EvidenceBase, JobRatio
+from planner.domain.facts.evidence import EvidenceBase, JobRate, size_class
 from planner.domain.predict.constants import Constant
 from planner.domain.predict.job_cost import predict_job_cost
 
@@ -76,20 +76,25 @@ def test_a_checkpoint_that_is_here_is_not_fetched(cost):
     assert cost().disk_bytes == 2_600_000_000
 
 
-def test_past_jobs_replace_the_guess(cost):
-    ratio = JobRatio("tool", "rtn", "CPU test", 0.8, 2.0, 3.0, 5)
-    found = cost(jobs={("tool", "rtn", "CPU test"): ratio})
-    assert (found.minutes * 60, found.basis) == (pytest.approx(40), "measured")
-    # 0.8, 2 and 3 times the formula's 20 s.
-    assert (found.minutes_low * 60, found.minutes_high * 60) == (pytest.approx(16), pytest.approx(60))
-    other = cost(jobs={("tool", "rtn", "another card"): ratio})
-    assert other.basis == "prior"
+def test_past_jobs_of_about_this_size_replace_the_guess(cost):
+    # A billion parameters at 2e-10 minutes each are 0.2 minutes, 12 s.
+    rate = JobRate("tool", "rtn", "CPU test", 14, 1e-10, 2e-10, 3e-10, 5)
+    found = cost(jobs={("tool", "rtn", "CPU test", 14): rate})
+    assert (found.minutes * 60, found.basis) == (pytest.approx(12), "measured")
+    assert (found.minutes_low * 60, found.minutes_high * 60) == (pytest.approx(6), pytest.approx(18))
+    for key in (("tool", "rtn", "another card", 14), ("tool", "rtn", "CPU test", 13)):
+        assert cost(jobs={key: rate}).basis == "prior"
 
 
 def test_one_past_job_keeps_an_interval_around_it(cost):
-    ratio = JobRatio("tool", "rtn", "CPU test", 2.0, 2.0, 2.0, 1)
-    found = cost(jobs={("tool", "rtn", "CPU test"): ratio})
+    rate = JobRate("tool", "rtn", "CPU test", 14, 2e-10, 2e-10, 2e-10, 1)
+    found = cost(jobs={("tool", "rtn", "CPU test", 14): rate})
     assert found.minutes_low < found.minutes < found.minutes_high
+
+
+def test_size_classes_are_powers_of_four():
+    # 4^14 = 268,435,456 and 4^15 = 1,073,741,824.
+    assert (size_class(1e9), size_class(2e9), size_class(134_515_008)) == (14, 15, 13)
 
 
 def test_device_memory_is_asked_for_on_gpus_alone(cost):
