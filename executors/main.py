@@ -72,6 +72,8 @@ def work(
 ) -> int:
     """Work until told to stop, or through one job; the exit status."""
     from executors.agent import Agent
+    from executors.heartbeat import Heartbeat
+    from executors.inventory import take_snapshot
     from executors.jobs import run_job
     from planner.contract.client import Client
     from planner.contract.errors import ContractError
@@ -93,7 +95,10 @@ def work(
         listen_for_end(stop, parent_pid, is_busy=agent.is_working.is_set)
         try:
             if once is None:
-                agent.work()
+                with Heartbeat(
+                    client=client, snapshot=partial(take_snapshot, host, settings.home, settings.pythons)
+                ):
+                    agent.work()
                 return 0
             return 0 if agent.work_once(once) == "completed" else 6
         except ContractError as error:

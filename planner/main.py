@@ -28,11 +28,13 @@ def open_workshop(settings: Settings) -> Workshop:
     from planner.domain.facts.hardware_names import AcceleratorNames
     from planner.sources.catalog import Catalog
     from planner.sources.clock import SystemClock
+    from planner.sources.hosts import Hosts
     from planner.sources.machine import Machine
     from planner.sources.tables import make_accelerator, make_model, make_traits
     from planner.store.audit import run_audit_query
     from planner.store.connection import open_database
     from planner.store.evidence import EvidenceStore
+    from planner.store.hosts import HostStore
     from planner.store.knowledge import StoredKnowledge
     from planner.store.loads import LoadStore
     from planner.store.records import RecordStore
@@ -44,13 +46,13 @@ def open_workshop(settings: Settings) -> Workshop:
     records = RecordStore(database)
     knowledge = StoredKnowledge(LoadStore(database), evidence, settings.data, clock)
     traits = {row["architecture"]: make_traits(row) for row in knowledge.rows("architectures")}
+    hosts = HostStore(database)
+    names = AcceleratorNames([make_accelerator(row) for row in knowledge.rows("accelerators")])
     return Workshop(
         catalog=Catalog(
             [make_model(row, traits) for row in knowledge.rows("models")], traits, settings.cache / "models"
         ),
-        inventory=Machine(
-            AcceleratorNames([make_accelerator(row) for row in knowledge.rows("accelerators")]), settings.home
-        ),
+        inventory=Hosts(Machine(names, settings.home), names, hosts, records, clock),
         knowledge=knowledge,
         decisions=records,
         jobs=records,
@@ -59,6 +61,7 @@ def open_workshop(settings: Settings) -> Workshop:
         measurements=records,
         evidence=evidence,
         tokens=TokenStore(database),
+        hosts=hosts,
         clock=clock,
         audit=partial(run_audit_query, database),
         cache=settings.cache,
@@ -113,6 +116,7 @@ class Bitwright(click.Group):
         "evidence": "planner.cli.evidence",
         "serve": "planner.cli.serve",
         "jobs": "planner.cli.jobs",
+        "hosts": "planner.cli.hosts",
         "token": "planner.cli.token",
         "quantize": "planner.cli.quantize",
         "demo": "planner.cli.demo",

@@ -11,6 +11,7 @@ from planner.domain.facts.model_names import ModelMatch
 from planner.domain.facts.request import DeviceAsk
 from planner.domain.facts.spellings import Spellings
 from planner.domain.record.decision import Decision
+from planner.domain.record.host import Host
 from planner.domain.record.inputs import Document
 from planner.domain.record.job import Job, JobState
 from planner.domain.record.token import Token
@@ -131,8 +132,8 @@ class JobStore(Protocol):
 class ClaimStore(Protocol):
     """Which host holds which job, and until when."""
 
-    def oldest_approved_job(self) -> str | None:
-        """The next job to hand out."""
+    def oldest_approved_job(self, host: str) -> str | None:
+        """The next job that a host may have."""
         ...
 
     def add_claim(self, claim_id: str, job_id: str, host: str, at: str, leased_until: str) -> None:
@@ -151,8 +152,28 @@ class ClaimStore(Protocol):
         """The job that a claim holds."""
         ...
 
+    def list_running_jobs(self, host: str) -> list[Job]:
+        """Jobs that a host holds."""
+        ...
+
     def list_lapsed_jobs(self, now: str) -> list[str]:
         """Claimed jobs whose lease has ended."""
+        ...
+
+
+class HostStore(Protocol):
+    """Hosts, as they were when they were last heard of."""
+
+    def register_host(self, host: Host) -> None:
+        """Keep a host that is new, or there again."""
+        ...
+
+    def hear_host(self, host: Host) -> bool:
+        """Keep what a known host has now; False when no host has that name."""
+        ...
+
+    def list_hosts(self) -> list[Host]:
+        """By name, those that are gone too."""
         ...
 
 

@@ -13,6 +13,7 @@ from planner.api.claims import ClaimController
 from planner.api.decisions import DecisionController
 from planner.api.evidence import EvidenceController
 from planner.api.health import HealthController
+from planner.api.hosts import HostController
 from planner.api.jobs import JobController
 from planner.api.plans import PlanController
 from planner.api.problems import make_problem_plugin
@@ -31,6 +32,7 @@ def make_app(workshop: Workshop, token: str, is_stopping: Callable[[], bool]) ->
             EvidenceController,
             JobController,
             ClaimController,
+            HostController,
             AuditController,
             TokenController,
             HealthController,

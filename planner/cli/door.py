@@ -101,7 +101,15 @@ class TokenDoor(Protocol):
         ...
 
 
-class Door(JobDoor, EstimateDoor, TokenDoor, Protocol):
+class HostDoor(Protocol):
+    """What commands ask about hosts."""
+
+    def list_hosts(self) -> list[dict[str, Any]]:
+        """By name."""
+        ...
+
+
+class Door(JobDoor, EstimateDoor, TokenDoor, HostDoor, Protocol):
     """What commands ask for, as JSON objects in the contract's names."""
 
     def plan(self, ask: Mapping[str, Any]) -> dict[str, Any]:

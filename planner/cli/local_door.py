@@ -84,6 +84,11 @@ class LocalDoor:
 
         return cancel_job(self._workshop, job_id).as_json()
 
+    def list_hosts(self) -> list[dict[str, Any]]:
+        from planner.usecases.keep_host import list_hosts
+
+        return list_hosts(self._workshop)
+
     def create_token(self, scopes: list[str], name: str | None, speaks_for_others: bool) -> dict[str, Any]:
         from planner.usecases.manage_tokens import create_token
 

@@ -86,6 +86,8 @@ def _run_job(
 ) -> dict[str, Any]:
     """Have a submitted job approved and run by an executor of our own; the job when it is over."""
     job_id = job["job_id"]
+    if job["wanted_host"] is not None:
+        return _wait_for_host(door, wish, job, console)
     with ExitStack() as ending:
         # Last in, first out: the job is cancelled before its executor is ended (and, where none came to be, later).
         executor = ending.enter_context(
@@ -107,6 +109,19 @@ def _run_job(
         if job["state"] == "completed":
             end_process(executor)
     return job
+
+
+def _wait_for_host(door: Door, wish: Wish, job: Mapping[str, Any], console: Console) -> dict[str, Any]:
+    """Have a job approved that was planned for a host by name: its own executor runs it, not one of ours."""
+    job_id = job["job_id"]
+    if not wish.is_approved:
+        click.confirm("Make it?", default=True, abort=True)
+    door.approve_job(job_id)
+    console.print(f"making it   job {job_id} on {job['wanted_host']}", soft_wrap=True)
+    with make_progress(console) as progress:
+        for event in follow_job(door, job_id, None):
+            progress.tell(event)
+    return door.find_job(job_id)
 
 
 def _cancel_unfinished(door: Door, job_id: str) -> None:

@@ -102,6 +102,10 @@ class ServerDoor:
         with translated():
             return self._client.cancel_job(job_id).model_dump()
 
+    def list_hosts(self) -> list[dict[str, Any]]:
+        with translated():
+            return [host.model_dump() for host in self._client.list_hosts()]
+
     def create_token(self, scopes: list[str], name: str | None, speaks_for_others: bool) -> dict[str, Any]:
         ask = TokenAsk(scopes=scopes, name=name, speaks_for_others=speaks_for_others)
         with translated():

@@ -28,6 +28,7 @@ class JobRecord(Answer):
     error: dict[str, Any] | None = None
     submitted_by: str | None = None
     approved_by: str | None = None
+    wanted_host: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -64,6 +65,33 @@ class PlanAnswers(Answer):
     """Decisions or `{"error": …}` objects, in the order asked."""
 
     answers: list[dict[str, Any]]
+
+
+class HostRecord(Answer):
+    """A host as it was when it was last heard of."""
+
+    name: str
+    state: Literal["live", "stale", "gone"]
+    age_seconds: float
+    registered_at: str
+    seen_at: str
+    left_at: str | None = None
+    jobs: list[str]
+    """Jobs that it runs."""
+    snapshot: dict[str, Any]
+    """As `HostSnapshot` (contract/inventory.py) writes it."""
+
+
+class HostList(Answer):
+    """Hosts, by name."""
+
+    hosts: list[HostRecord]
+
+
+class DeviceList(Answer):
+    """Cards of all hosts that are there, each with `host`, `host_state` and `age_seconds`."""
+
+    devices: list[dict[str, Any]]
 
 
 class TokenRecord(Answer):

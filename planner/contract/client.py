@@ -21,6 +21,8 @@ from planner.contract.answers import (
     DecisionList,
     EvidenceRows,
     Health,
+    HostList,
+    HostRecord,
     JobEvent,
     JobList,
     JobRecord,
@@ -34,6 +36,7 @@ from planner.contract.events import read_events
 from planner.contract.requests import (
     AuditQuestion,
     ClaimAsk,
+    HostReport,
     JobFailure,
     JobReport,
     JobSubmission,
@@ -199,6 +202,18 @@ class Client:
     def fail_job(self, claim_id: str, failure: JobFailure) -> ClaimState:
         """Say why there is no artifact."""
         return self._post(f"/v1/claims/{_segment(claim_id)}/fail", failure, ClaimState)
+
+    def register_host(self, report: HostReport) -> HostRecord:
+        """Say that a host is there."""
+        return self._post("/v1/hosts", report, HostRecord)
+
+    def send_heartbeat(self, report: HostReport) -> HostRecord:
+        """Say what a registered host has now."""
+        return self._post(f"/v1/hosts/{_segment(report.snapshot.host)}/heartbeat", report, HostRecord)
+
+    def list_hosts(self) -> list[HostRecord]:
+        """Every host that ever registered."""
+        return self._get("/v1/hosts", HostList).hosts
 
     def create_token(self, ask: TokenAsk) -> NewToken:
         """Make a token; its text comes back this once."""

@@ -23,6 +23,8 @@ class Cpu(Answer):
 
     name: str
     cores: int
+    bandwidth_bytes_per_s: float | None = None
+    """What one thread moves in memory, where it was measured."""
 
 
 class Driver(Answer):

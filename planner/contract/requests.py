@@ -4,8 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from planner.contract.inventory import HostSnapshot
+
 LONGEST_WAIT_SECONDS = 30.0
 MOST_EVENTS = 500
+MOST_PROCESSES = 10_000
 
 
 class Sent(BaseModel):
@@ -115,6 +118,17 @@ class TokenAsk(Sent):
     name: str | None = None
     speaks_for_others: bool = False
     """Whether its requests may name, in `On-Behalf-Of`, the person for whom they are made."""
+
+
+class HostReport(Sent):
+    """A host as it is now, from its executor."""
+
+    snapshot: HostSnapshot
+    own_pids: Annotated[list[int], Field(max_length=MOST_PROCESSES)] = Field(default_factory=list)
+    """The executor and its job's processes: what they hold is not somebody else's."""
+    own_ram_bytes: int = 0
+    is_leaving: bool = False
+    """The executor ends: nothing can be planned for this host until it is there again."""
 
 
 class ClaimAsk(Sent):

@@ -119,6 +119,7 @@ class RecordStore:
                     "idempotency_key": idempotency_key,
                     "at": job.created_at,
                     "submitted_by": job.submitted_by,
+                    "wanted_host": job.wanted_host,
                 },
             )
         return job.job_id
@@ -150,10 +151,10 @@ class RecordStore:
         """Newest jobs, of one decision or all."""
         return self._jobs("list_jobs", {"decision_id": decision_id, "row_limit": row_limit})
 
-    def oldest_approved_job(self) -> str | None:
-        """The next job to hand out."""
+    def oldest_approved_job(self, host: str) -> str | None:
+        """The next job that a host may have."""
         with self._database.cursor() as cursor:
-            row = cursor.execute(self._queries["oldest_approved_job"]).fetchone()
+            row = cursor.execute(self._queries["oldest_approved_job"], {"host": host}).fetchone()
         return None if row is None else str(row[0])
 
     def add_claim(self, claim_id: str, job_id: str, host: str, at: str, leased_until: str) -> None:
@@ -177,6 +178,10 @@ class RecordStore:
         """Move the end of every lease that holds a job."""
         with self._database.writer() as cursor:
             cursor.execute(self._queries["extend_claims"], {"leased_until": leased_until})
+
+    def list_running_jobs(self, host: str) -> list[Job]:
+        """Jobs that a host holds."""
+        return self._jobs("list_running_jobs", {"host": host})
 
     def list_lapsed_jobs(self, now: str) -> list[str]:
         """Claimed jobs whose lease has ended."""
@@ -248,6 +253,7 @@ class RecordStore:
                 updated_at=row["updated_at"],
                 submitted_by=row["submitted_by"],
                 approved_by=row["approved_by"],
+                wanted_host=row["wanted_host"],
                 result=json.loads(row["result"]) if row["result"] else None,
                 error=json.loads(row["error"]) if row["error"] else None,
             )

@@ -29,15 +29,20 @@ def claim_job(workshop: Workshop, host: str, job_id: str | None = None) -> Claim
     """The oldest approved job, or the one named; None when there is nothing to do now.
 
     Raises:
-        BadInput: `job.unknown`, or `job.not_claimable` for a named job that is over or in other hands.
+        BadInput: `job.unknown`, `job.not_claimable` for a named job that is over or in other hands, or
+            `job.other_host`.
     """
     give_back_lapsed_jobs(workshop)
-    wanted = job_id or workshop.claims.oldest_approved_job()
+    wanted = job_id or workshop.claims.oldest_approved_job(host)
     if wanted is None:
         return None
     job = workshop.jobs.find_job(wanted)
     if job.state not in {"submitted", "approved"} and job_id:
         _refuse(job)
+    if job.wanted_host not in {None, host}:
+        raise BadInput(
+            "job.other_host", f"Job {job.job_id} was planned for {job.wanted_host}: {host} cannot have it."
+        )
     if job.state != "approved":
         return None
     claim_id, now = f"c-{secrets.token_hex(8)}", workshop.clock.now()

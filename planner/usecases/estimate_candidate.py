@@ -11,7 +11,7 @@ from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.model_names import ModelMatch
 from planner.domain.facts.request import DeviceAsk, Request, make_workload
-from planner.domain.facts.request_words import CPU, THIS_MACHINE
+from planner.domain.facts.request_words import CPU, HOST_MARK, THIS_MACHINE
 from planner.domain.units import format_gib, round_significant
 from planner.usecases.plan_model import say_others
 from planner.usecases.read_estimate import EstimateFields, read_estimate
@@ -32,14 +32,14 @@ def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[st
     match = workshop.catalog.find_model(asked.model)
     first = workshop.inventory.find_target((replace(asked.device, count=1),))
     engine = choose_engine(asked.candidate, first.kind, tables)
-    is_here = asked.device.words in {THIS_MACHINE, CPU}
+    is_here = asked.device.words in {THIS_MACHINE, CPU} or asked.device.words.startswith(HOST_MARK)
     count = asked.count or (len(first.devices) if is_here else None)
     placement = place_candidate(asked.candidate, engine, count, tables)
     target = first if is_here else _widen(workshop, asked.device, max(count or 1, placement.devices))
     if placement.devices > len(target.devices):
         raise BadInput(
             "estimate.placement",
-            f"{placement.label} needs {placement.devices} devices, this machine has {len(target.devices)}.",
+            f"{placement.label} needs {placement.devices} devices, {asked.device.words} has {len(target.devices)}.",
         )
     request = _as_request(asked)
     inputs = PlanInputs(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.domain.errors import BadInput
+from planner.domain.facts.request_words import ANY_HOST, HOST_MARK
 from planner.domain.record.choice import choose_candidate, make_specification
 from planner.domain.record.job import Job
 from planner.domain.record.token import OWNER
@@ -41,6 +42,7 @@ def submit_job(
         created_at=now,
         updated_at=now,
         submitted_by=by,
+        wanted_host=_find_wanted_host(workshop, decision.body),
     )
     kept = workshop.jobs.find_job(workshop.jobs.add_job(job, idempotency_key))
     if kept.job_id == job_id:
@@ -51,6 +53,14 @@ def submit_job(
             f"This idempotency key made job {kept.job_id} of another request. Use a new key for a new job.",
         )
     return kept
+
+
+def _find_wanted_host(workshop: Workshop, body: Mapping[str, Any]) -> str | None:
+    """The host of a decision that was made for a host; one made for cards or for this machine binds no job."""
+    request = workshop.decisions.find_document(body["inputs"]["request_sha256"])["request"]
+    words = [ask["words"] for ask in request["devices"]]
+    is_bound = any(word.startswith((HOST_MARK, ANY_HOST)) for word in words)
+    return body["target"]["host"] if is_bound else None
 
 
 def _differs(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from planner.ports import (
     Clock,
     DecisionStore,
     EvidenceLog,
+    HostStore,
     Inventory,
     JobEventStore,
     JobStore,
@@ -34,6 +35,7 @@ class Workshop:
     measurements: MeasurementStore
     evidence: EvidenceLog
     tokens: TokenStore
+    hosts: HostStore
     clock: Clock
     audit: Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
     """Column names and rows of one SELECT."""

@@ -14,11 +14,13 @@ from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import DeviceKind
 from planner.domain.facts.request_options import OPTIONS
 from planner.domain.facts.request_words import (
+    ANY_HOST,
     CONNECTORS,
     COUNT_WORDS,
     COURTESY,
     FILLERS,
     GLUE,
+    HOST_MARK,
     KNOWN_OPTIONS,
     MACHINE_WORDS,
     OPTION_NAMES,
@@ -45,6 +47,12 @@ COUNT_PATTERNS = tuple(
 )
 """`A6000 x2`, `4090x4`, `2x A6000`, `2 A6000`, `-1`, `two A100s`; the first that fits."""
 
+HOST_PATTERN = re.compile(r"(?:the )?host\s*:\s*(?P<name>\S+)", re.IGNORECASE)
+ANY_HOST_PATTERN = re.compile(
+    r"(?:any|some|a) host(?: (?:with|that has))?\s*(?P<cards>.*)", re.IGNORECASE | re.DOTALL
+)
+FREE_PATTERN = re.compile(r"\b(?:free|idle|unused)\b\s*", re.IGNORECASE)
+
 Objective = Literal["balanced", "quality", "speed", "memory"]
 Task = Literal["general", "coding", "math", "chat", "multilingual"]
 
@@ -55,7 +63,7 @@ class DeviceAsk:
 
     count: int
     words: str
-    """`this machine` and `cpu` mean this machine."""
+    """`this machine` and `cpu` mean this machine; `host:NAME` and `any host CARD` one that has an executor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +265,9 @@ def read_device(words: str) -> DeviceAsk:
     machine = MACHINE_WORDS.get(" ".join(words.lower().split()))
     if machine is not None:
         return DeviceAsk(count=1, words=machine)
+    host = read_host(words)
+    if host is not None:
+        return host
     count, card = split_count(words)
     if not card:
         raise BadInput("request.no_device", f'"{shorten(words)}" is a count; of which card?')
@@ -267,6 +278,25 @@ def read_device(words: str) -> DeviceAsk:
     if named is not None and number != 1:
         raise BadInput("request.count", f"{named} is one; a count belongs to cards, as in `2x A6000`.")
     return DeviceAsk(count=number, words=named or card)
+
+
+def read_host(words: str) -> DeviceAsk | None:
+    """`host:gpu-1` or `any host with 2 free A6000`; None for other words.
+
+    Raises:
+        BadInput: `request.count`, `request.no_device`.
+    """
+    named = HOST_PATTERN.fullmatch(words)
+    if named is not None:
+        return DeviceAsk(count=1, words=f"{HOST_MARK}{named['name']}")
+    found = ANY_HOST_PATTERN.fullmatch(words)
+    if found is None:
+        return None
+    cards = FREE_PATTERN.sub("", found["cards"]).strip()
+    if not cards:
+        return DeviceAsk(count=1, words=ANY_HOST)
+    ask = read_device(cards)
+    return DeviceAsk(count=ask.count, words=f"{ANY_HOST} {ask.words}")
 
 
 def split_count(words: str) -> tuple[str, str]:

@@ -9,6 +9,10 @@ from planner.domain.facts.spellings import GGUF_TYPES
 
 THIS_MACHINE = "this machine"
 CPU = "cpu"
+HOST_MARK = "host:"
+"""Begins the words for a host that has an executor: `host:gpu-1`."""
+ANY_HOST = "any host"
+"""Begins the words for whichever host has so many free cards: `any host A6000`."""
 
 MACHINE_WORDS = {
     "this machine": THIS_MACHINE,

@@ -39,6 +39,8 @@ class Job:
     submitted_by: str | None = None
     """Who asked for it: a token's name, with the person it spoke for; None before that was recorded."""
     approved_by: str | None = None
+    wanted_host: str | None = None
+    """The host that its decision was made for by name; None lets any host have it."""
 
     def as_json(self) -> dict[str, Any]:
         """The job as everyone sees it; its claim stays between the service and the host that holds it."""
@@ -54,6 +56,7 @@ class Job:
             "error": None if self.error is None else dict(self.error),
             "submitted_by": self.submitted_by,
             "approved_by": self.approved_by,
+            "wanted_host": self.wanted_host,
         }
 
 

@@ -34,13 +34,13 @@ LIMIT $row_limit
 -- name: add_job
 -- Record a job.
 INSERT INTO jobs (job_id, decision_id, state, specification, idempotency_key, created_at, updated_at,
-    submitted_by)
-VALUES ($job_id, $decision_id, $state, $specification, $idempotency_key, $at, $at, $submitted_by)
+    submitted_by, wanted_host)
+VALUES ($job_id, $decision_id, $state, $specification, $idempotency_key, $at, $at, $submitted_by, $wanted_host)
 
 -- name: find_job
 -- One job.
 SELECT job_id, decision_id, state, specification, host, claim_id, created_at, updated_at, result, error,
-    submitted_by, approved_by
+    submitted_by, approved_by, wanted_host
 FROM jobs WHERE job_id = $job_id
 
 -- name: find_job_by_key
@@ -74,15 +74,25 @@ ORDER BY jobs.created_at, jobs.job_id
 -- name: list_jobs
 -- Jobs, newest first; a null decision matches all.
 SELECT job_id, decision_id, state, specification, host, claim_id, created_at, updated_at, result, error,
-    submitted_by, approved_by
+    submitted_by, approved_by, wanted_host
 FROM jobs
 WHERE $decision_id IS NULL OR decision_id = $decision_id
 ORDER BY created_at DESC, job_id
 LIMIT $row_limit
 
+-- name: list_running_jobs
+-- Jobs that a host holds.
+SELECT job_id, decision_id, state, specification, host, claim_id, created_at, updated_at, result, error,
+    submitted_by, approved_by, wanted_host
+FROM jobs
+WHERE state = 'claimed' AND host = $host
+ORDER BY created_at, job_id
+
 -- name: oldest_approved_job
--- The next job to hand out.
-SELECT job_id FROM jobs WHERE state = 'approved' ORDER BY created_at, job_id LIMIT 1
+-- The next job that a host may have: one for any host, or for this one.
+SELECT job_id FROM jobs
+WHERE state = 'approved' AND (wanted_host IS NULL OR wanted_host = $host)
+ORDER BY created_at, job_id LIMIT 1
 
 -- name: move_job
 -- Change a job's state if it is still what the caller saw.

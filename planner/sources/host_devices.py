@@ -1,0 +1,158 @@
+"""A host's snapshot as devices to plan for: the driver's figures, the table's rates.
+
+What others hold is counted once. What Bitwright's own job on the host holds is part of the driver's figure already,
+so only what it was promised beyond that is kept back for it: on the card that it is on, else on the freest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from planner.domain.facts.hardware import RESERVED_BYTES, Device, make_device
+from planner.domain.facts.hardware_names import AcceleratorNames
+from planner.domain.record.host import Host
+from planner.domain.record.job import Job
+from planner.domain.units import format_gib
+
+COMPUTE_SLICES = 7
+
+
+@dataclass(frozen=True, slots=True)
+class HostDevices:
+    """What of a host can be planned with, the freest first."""
+
+    devices: tuple[Device, ...]
+    ram_bytes: int | None
+    said: tuple[str, ...]
+    """What a reader must know of it, one sentence each."""
+
+
+def read_host_devices(host: Host, jobs: Sequence[Job], names: AcceleratorNames) -> HostDevices:
+    """A host's cards, or its processor where it has none, with room kept for the jobs that run there."""
+    snapshot = host.snapshot
+    said: list[str] = []
+    ram_extra = max(0, sum(_needs(job, "ram_bytes") for job in jobs) - host.own_ram_bytes)
+    available = snapshot["ram_available_bytes"]
+    ram = None if available is None else max(0, available - ram_extra)
+    cards = [
+        card for entry in snapshot["devices"] if (card := _read_card(entry, host, names, said)) is not None
+    ]
+    whole = [(card, own) for card, own in cards if " MIG " not in card.name]
+    if whole and len(whole) < len(cards):
+        said.append("cards in MIG mode are left out: engines do not split a model over instances")
+    if not cards:
+        return HostDevices(
+            (_read_cpu(snapshot, host.name, ram),), ram, _name_jobs(jobs, host, ram_extra, "memory")
+        )
+    chosen = whole or sorted(cards, key=lambda item: -item[0].available_bytes)[:1]
+    devices, kept = _keep_for_jobs(chosen, sum(_needs(job, "vram_bytes") for job in jobs))
+    ordered = tuple(sorted(devices, key=lambda device: -device.available_bytes))
+    return HostDevices(ordered, ram, tuple(dict.fromkeys([*said, *_name_jobs(jobs, host, kept, "a card")])))
+
+
+def _name_jobs(jobs: Sequence[Job], host: Host, kept: int, what: str) -> tuple[str, ...]:
+    if not jobs:
+        return ()
+    room = (
+        f"{format_gib(kept)} of {what} is kept for what it has yet to take"
+        if kept
+        else "what it holds is counted"
+    )
+    return (f"{', '.join(job.job_id for job in jobs)} runs on {host.name}: {room}",)
+
+
+def _keep_for_jobs(cards: Sequence[tuple[Device, int]], promised: int) -> tuple[list[Device], int]:
+    """The cards with what running jobs were promised and do not hold yet taken off, and how much that is."""
+    devices = [card for card, _ in cards]
+    extra = max(0, promised - sum(own for _, own in cards))
+    if extra:
+        at = max(range(len(cards)), key=lambda index: (cards[index][1], devices[index].available_bytes))
+        devices[at] = replace(devices[at], held_bytes=devices[at].held_bytes + extra)
+    return devices, extra
+
+
+def _needs(job: Job, name: str) -> int:
+    return int((job.specification.get("needs") or {}).get(name) or 0)
+
+
+def _read_card(
+    entry: Mapping[str, Any], host: Host, names: AcceleratorNames, said: list[str]
+) -> tuple[Device, int] | None:
+    """A card, or its freest MIG instance, with the bytes that our own processes hold on it."""
+    total, reserved, held = entry["total_bytes"], entry["reserved_bytes"], entry["held_bytes"]
+    if reserved is None or held is None:
+        reserved = min(RESERVED_BYTES, total)
+        held = max(0, total - entry["free_bytes"] - reserved)
+        said.append(f"this driver does not say what it reserves of a card: {format_gib(reserved, 2)} assumed")
+    match = names.resolve_nvml(entry["name"], total)
+    device = make_device(match.accelerator) if match else _unknown_card(entry)
+    capability = entry["compute_capability"]
+    card = replace(
+        device,
+        total_bytes=total,
+        reserved_bytes=reserved,
+        held_bytes=held,
+        sm=int(capability.replace(".", "")) if capability else device.sm,
+        source=f"NVML on {host.name} at {host.snapshot['taken_at']}",
+    )
+    if entry["mig"] != "on":
+        return card, _own_bytes(entry, host)
+    if not entry["instances"]:
+        said.append(f"card {entry['index']} is in MIG mode without an instance, and left out")
+        return None
+    freest = max(entry["instances"], key=lambda instance: int(instance["free_bytes"]))
+    return _make_instance(freest, card), _own_bytes(freest, host)
+
+
+def _unknown_card(entry: Mapping[str, Any]) -> Device:
+    return Device(
+        name=entry["name"],
+        kind="gpu",
+        vendor="nvidia",
+        architecture="",
+        total_bytes=entry["total_bytes"],
+        reserved_bytes=0,
+    )
+
+
+def _own_bytes(entry: Mapping[str, Any], host: Host) -> int:
+    return sum(
+        process["held_bytes"] or 0 for process in entry["processes"] if process["pid"] in host.own_pids
+    )
+
+
+def _make_instance(instance: Mapping[str, Any], card: Device) -> Device:
+    part = instance["total_bytes"] / card.total_bytes
+    compute = (instance["compute_slices"] or COMPUTE_SLICES) / COMPUTE_SLICES
+
+    def scale(rate: float | None, share: float) -> float | None:
+        return None if rate is None else rate * share
+
+    name = instance["name"] if " MIG " in instance["name"] else f"{card.name} MIG {instance['name']}"
+    return replace(
+        card,
+        name=name,
+        total_bytes=instance["total_bytes"],
+        reserved_bytes=0,
+        held_bytes=instance["total_bytes"] - instance["free_bytes"],
+        nvlink_bytes_per_s=None,
+        bandwidth_bytes_per_s=scale(card.bandwidth_bytes_per_s, part),
+        fp16_flops=scale(card.fp16_flops, compute),
+        fp8_flops=scale(card.fp8_flops, compute),
+        int8_ops=scale(card.int8_ops, compute),
+    )
+
+
+def _read_cpu(snapshot: Mapping[str, Any], host: str, available: int | None) -> Device:
+    total = snapshot["ram_total_bytes"] or available or 0
+    return Device(
+        name=f"CPU {snapshot['cpu']['name']}",
+        kind="cpu",
+        vendor="cpu",
+        architecture=snapshot["system"].rpartition(" ")[2],
+        total_bytes=total,
+        reserved_bytes=0,
+        held_bytes=0 if available is None else max(0, total - available),
+        bandwidth_bytes_per_s=snapshot["cpu"].get("bandwidth_bytes_per_s"),
+        source=f"{host} at {snapshot['taken_at']}",
+    )
