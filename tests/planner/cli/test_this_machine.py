@@ -55,6 +55,8 @@ def test_memory_that_others_hold_is_planned_away_once(plan_on):
     assert (decision["chosen"]["engine"], decision["chosen"]["tp"]) == ("vllm", 2)
     # (49140 − 450 − 10240) MiB × 0.90 = 34605 MiB
     assert decision["chosen"]["memory"]["usable_bytes"] == pytest.approx(34_605 * MIB, abs=MIB)
+    # vLLM wants its share of the whole card free when it starts: 34605 / 49140 = 0.704.
+    assert "--gpu-memory-utilization 0.70 " in decision["chosen"]["serve"]
 
 
 def test_an_older_driver_counts_the_reserved_as_held_and_it_is_taken_off(plan_on):
