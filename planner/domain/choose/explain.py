@@ -1,1 +1,351 @@
 """A decision in words and in the JSON names that others build on: why, why not, and the exact serve command."""
+
+import math
+import shlex
+from typing import Any
+
+from planner.domain.choose.candidates import Candidate
+from planner.domain.choose.objective import Scored
+from planner.domain.facts.hardware import Target
+from planner.domain.facts.kernels import Finding
+from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.request import Request, Workload
+from planner.domain.predict.activations import SEQUENCE_SLOTS
+from planner.domain.predict.job_cost import JobCost
+from planner.domain.predict.memory import MemoryEstimate
+from planner.domain.predict.quality import QualityPrediction
+from planner.domain.predict.speed import SpeedPrediction
+
+BATCHED_TOKENS = 2048
+UTILISATION = "0.90"
+
+
+def describe_request(request: Request, workload: Workload) -> dict[str, Any]:
+    """The request as understood, defaults filled in."""
+    return {
+        "text": request.text,
+        "model": request.model,
+        "devices": [{"count": ask.count, "words": ask.words} for ask in request.devices],
+        "objective": request.objective,
+        "engine": request.engine,
+        "schemes": list(request.schemes),
+        "kv_dtype": request.kv_dtype,
+        "context": workload.context_tokens,
+        "concurrency": workload.concurrency,
+        "prompt_share": workload.prompt_share,
+        "task": workload.task,
+        "assumed": [
+            name
+            for name, value in (
+                ("context", request.context_tokens),
+                ("concurrency", request.concurrency),
+                ("task", request.task),
+            )
+            if value is None
+        ],
+    }
+
+
+def describe_model(model: ModelFacts, model_id: str) -> dict[str, Any]:
+    """The model as planned for."""
+    return {
+        "id": model_id,
+        "catalogue_id": model.model_id,
+        "family": model.family,
+        "architecture": model.architecture,
+        "parameters": model.params_total,
+        "max_position": model.max_position,
+        "path": model.path,
+        "source": model.source,
+    }
+
+
+def describe_target(target: Target) -> dict[str, Any]:
+    """The devices as planned for."""
+    return {
+        "label": target.label,
+        "host": target.host,
+        "ram_bytes": target.ram_bytes,
+        "cpu_cores": target.cpu_cores,
+        "disk_free_bytes": target.disk_free_bytes,
+        "devices": [
+            {
+                "name": device.name,
+                "kind": device.kind,
+                "vendor": device.vendor,
+                "architecture": device.architecture,
+                "compute_capability": None if device.sm is None else device.sm / 10,
+                "total_bytes": device.total_bytes,
+                "reserved_bytes": device.reserved_bytes,
+                "held_bytes": device.held_bytes,
+                "bandwidth_bytes_per_s": device.bandwidth_bytes_per_s,
+                "source": device.source,
+            }
+            for device in target.devices
+        ],
+        "assumed": list(target.assumed),
+    }
+
+
+def describe_candidate(
+    scored: Scored,
+    model: ModelFacts,
+    model_id: str,
+    target: Target,
+    workload: Workload,
+    remark: str | None,
+) -> dict[str, Any]:
+    """A chosen candidate or an alternative, in the contract's names."""
+    candidate = scored.candidate
+    described: dict[str, Any] = {
+        "scheme": candidate.scheme.name,
+        "method": candidate.method,
+        "format": candidate.scheme.format,
+        "engine": candidate.engine,
+        "backend": candidate.backend,
+        "group_size": candidate.group_size,
+        "bits_per_weight": scored.bits_per_weight,
+        "tp": candidate.placement.tp,
+        "pp": candidate.placement.pp,
+        "dp": candidate.placement.dp,
+        "offload": 0,
+        "kv_dtype": candidate.kv_dtype,
+        "kernel": scored.verdict.kernel.name if scored.verdict.kernel else None,
+        "artifact_bytes": scored.artifact_bytes,
+        "memory": describe_memory(scored.memory),
+        "quality": {
+            prediction.benchmark: describe_quality(prediction)
+            for prediction in (scored.quality, *scored.also_quality)
+        },
+        "speed": describe_speed(scored.speed),
+        "job": describe_job(scored.job),
+        "serve": serve_command(candidate, model, model_id, target, workload),
+        "why": explain_choice(scored, remark),
+    }
+    if candidate.prebuilt is not None:
+        described["prebuilt"] = {"repo": candidate.prebuilt.repo, "note": candidate.prebuilt.note}
+    return described
+
+
+def describe_memory(memory: MemoryEstimate) -> dict[str, Any]:
+    """Memory of the worst device, in bytes, with the interval of its total."""
+    return {
+        "weights_bytes": memory.weights_bytes,
+        "kv_cache_bytes": memory.kv_cache_bytes,
+        "activation_bytes": memory.activation_bytes,
+        "overhead_bytes": memory.overhead_bytes,
+        "total_bytes": memory.total_bytes,
+        "usable_bytes": memory.usable_bytes,
+        "headroom_bytes": memory.headroom_bytes,
+        "fits": memory.fits,
+        "kv_capacity_tokens": memory.kv_capacity_tokens,
+        "all_devices_bytes": memory.all_devices_bytes,
+        "intervals": {"total_bytes": [memory.total_low_bytes, memory.total_high_bytes]},
+    }
+
+
+def describe_quality(prediction: QualityPrediction) -> dict[str, Any]:
+    """A benchmark's prediction, in its own unit."""
+    return {
+        "expected": prediction.expected,
+        "low": prediction.low,
+        "high": prediction.high,
+        "expected_delta": prediction.expected_delta,
+        "low_delta": prediction.low_delta,
+        "high_delta": prediction.high_delta,
+        "loss": prediction.loss,
+        "loss_high": prediction.loss_high,
+        "n_measurements": prediction.n_measurements,
+        "sources": list(prediction.sources),
+        "basis": prediction.basis,
+    }
+
+
+def describe_speed(speed: SpeedPrediction) -> dict[str, Any]:
+    """Speed with the interval of one user's stream."""
+    interval = None if speed.decode_low is None else [speed.decode_low, speed.decode_high]
+    return {
+        "decode_tokens_per_s": speed.decode_tokens_per_s,
+        "prefill_tokens_per_s": speed.prefill_tokens_per_s,
+        "total_tokens_per_s": speed.total_tokens_per_s,
+        "ttft_ms": speed.ttft_ms,
+        "itl_ms": speed.itl_ms,
+        "intervals": {} if interval is None else {"decode_tokens_per_s": interval},
+        "n_measurements": speed.count,
+        "sources": list(speed.sources),
+        "basis": speed.basis,
+    }
+
+
+def describe_job(job: JobCost) -> dict[str, Any]:
+    """The job's own cost."""
+    return {
+        "backend": job.backend,
+        "minutes": job.minutes,
+        "vram_bytes": job.vram_bytes,
+        "ram_bytes": job.ram_bytes,
+        "disk_bytes": job.disk_bytes,
+        "calibration_samples": job.calibration_samples,
+        "calibration_tokens": job.calibration_tokens,
+        "intervals": {
+            "minutes": [job.minutes_low, job.minutes_high],
+            "ram_bytes": [job.ram_low_bytes, job.ram_high_bytes],
+        },
+        "basis": job.basis,
+        "sources": list(job.sources),
+    }
+
+
+def describe_finding(scored: Scored, finding: Finding) -> dict[str, Any]:
+    """One reason why one candidate was not taken."""
+    candidate = scored.candidate
+    rejected: dict[str, Any] = {
+        "scheme": candidate.scheme.name,
+        "method": candidate.method,
+        "format": candidate.scheme.format,
+        "group_size": candidate.group_size,
+        "engine": candidate.engine,
+        "tp": candidate.placement.tp,
+        "pp": candidate.placement.pp,
+        "dp": candidate.placement.dp,
+        "code": finding.code,
+        "message": finding.message,
+        "numbers": dict(finding.numbers),
+        "source": finding.source,
+    }
+    if finding.way_out:
+        rejected["way_out"] = list(finding.way_out)
+    if candidate.prebuilt is not None:
+        rejected["prebuilt"] = candidate.prebuilt.repo
+    return rejected
+
+
+def explain_choice(scored: Scored, remark: str | None) -> str:
+    """Why this one, in a sentence or two."""
+    memory, quality, speed, candidate = scored.memory, scored.quality, scored.speed, scored.candidate
+    spare = max(0.0, memory.headroom_bytes / memory.usable_bytes)
+    parts = [f"fits with {spare:.0%} to spare ({max(0.0, memory.headroom_at_worst):.0%} at the high end)"]
+    if candidate.method == "none":
+        parts.append("loses nothing: the weights stay in 16 bits")
+    elif quality.loss is not None and quality.loss_high is not None:
+        worst = max(0.0, quality.loss_high)
+        parts.append(f"loses about {max(0.0, quality.loss):.1%} of {quality.benchmark} (at most {worst:.1%})")
+    if speed.decode_tokens_per_s is not None:
+        parts.append(f"{speed.decode_tokens_per_s:.0f} tokens/s for one user")
+    sentence = ", ".join(parts)
+    kernel = scored.verdict.kernel
+    if kernel is not None and not kernel.native and candidate.scheme.activation_bits == 8:
+        sentence += f"; on this card {kernel.name}: it saves memory, not compute"
+    if candidate.prebuilt is not None:
+        sentence += f"; nothing to make, {candidate.prebuilt.note}"
+    if scored.is_prototype:
+        sentence += "; a prototype: 3 bits and fewer trade quality away"
+    return f"{remark}: {sentence}" if remark else sentence
+
+
+def list_warnings(
+    request: Request, target: Target, notes: tuple[str, ...], chosen: Scored | None, remark: str | None
+) -> list[str]:
+    """What a reader must not miss."""
+    warnings = [*notes, *target.assumed]
+    if remark:
+        warnings.append(remark)
+    if chosen is not None:
+        if chosen.quality.basis in {"prior", "insufficient"} and chosen.candidate.method != "none":
+            known = "not measured anywhere near it" if chosen.quality.basis == "prior" else "unknown"
+            warnings.append(
+                f"quality of {chosen.candidate.scheme.name} on this model is {known}: measure before relying on it"
+            )
+        if chosen.job.basis == "prior" and chosen.candidate.backend is not None:
+            warnings.append(
+                "the job's minutes are a guess from rates in data/job_costs.csv until one has been run"
+            )
+    if request.task not in {None, "general"}:
+        warnings.append(
+            "calibrate on text of your own domain when there is some, and measure on your own task"
+        )
+    return warnings
+
+
+def artifact_name(candidate: Candidate, model_id: str) -> str:
+    """Folder or file name of the artifact."""
+    base = model_id.rstrip("/").rsplit("/", 1)[-1].lower()
+    if candidate.scheme.is_gguf_mix:
+        return f"{base}-{candidate.scheme.name}.gguf"
+    group = f"-g{candidate.group_size}" if candidate.group_size else ""
+    method = "" if candidate.method in {"none", "rtn"} else f"-{candidate.method}"
+    return f"{base}-{candidate.scheme.name.lower().replace('_', '-')}{method}{group}"
+
+
+def serve_command(
+    candidate: Candidate, model: ModelFacts, model_id: str, target: Target, workload: Workload
+) -> str:
+    """The exact command that serves the candidate, every flag that memory depends on written out."""
+    where = (
+        model.path or model_id if candidate.method == "none" else f"./{artifact_name(candidate, model_id)}"
+    )
+    if candidate.prebuilt is not None:
+        where = candidate.prebuilt.repo
+    if candidate.method == "none" and candidate.scheme.is_gguf_mix:
+        where = f"./{artifact_name(candidate, model_id)}"
+    sequences = -(-workload.concurrency // candidate.placement.dp)
+    if candidate.engine == "vllm":
+        return _vllm_command(candidate, where, target, workload, sequences)
+    if candidate.engine == "llama.cpp":
+        return _llamacpp_command(candidate, where, target, workload, sequences)
+    return f"transformers serve --force-model {shlex.quote(where)}"
+
+
+def _vllm_command(
+    candidate: Candidate, where: str, target: Target, workload: Workload, sequences: int
+) -> str:
+    parts = ["vllm", "serve", where]
+    placement = candidate.placement
+    for flag, degree in (
+        ("--tensor-parallel-size", placement.tp),
+        ("--pipeline-parallel-size", placement.pp),
+        ("--data-parallel-size", placement.dp),
+    ):
+        if degree > 1:
+            parts += [flag, str(degree)]
+    parts += ["--max-model-len", str(workload.context_tokens)]
+    parts += ["--gpu-memory-utilization", _utilisation(target)]
+    parts += ["--max-num-seqs", str(max(SEQUENCE_SLOTS, sequences))]
+    parts += ["--max-num-batched-tokens", str(BATCHED_TOKENS)]
+    if candidate.kv_dtype not in {"auto", "f16", "bf16"}:
+        parts += ["--kv-cache-dtype", candidate.kv_dtype]
+    return shlex.join(parts)
+
+
+def _utilisation(target: Target) -> str:
+    """The share of a whole card for vLLM, which wants so much free at its start: less where others hold some."""
+    shares = [
+        float(UTILISATION) * device.available_bytes / device.total_bytes
+        for device in target.devices
+        if device.held_bytes
+    ]
+    return f"{math.floor(100 * min(shares)) / 100:.2f}" if shares else UTILISATION
+
+
+def _llamacpp_command(
+    candidate: Candidate, where: str, target: Target, workload: Workload, sequences: int
+) -> str:
+    parts = [
+        "llama-server",
+        "-m",
+        where,
+        "-c",
+        str(workload.context_tokens * sequences),
+        "-np",
+        str(sequences),
+    ]
+    if target.kind == "cpu":
+        parts += ["-ngl", "0"]
+    else:
+        parts += ["-ngl", "99", "-fa", "on"]
+        if candidate.placement.pp > 1:
+            parts += ["--split-mode", "layer"]
+    if candidate.kv_dtype in {"q8_0", "q4_0"}:
+        parts += [] if "-fa" in parts else ["-fa", "on"]
+        parts += ["-ctk", candidate.kv_dtype, "-ctv", candidate.kv_dtype]
+    return shlex.join(parts)
