@@ -172,8 +172,8 @@ class HostStore(Protocol):
         """Keep what a known host has now; False when no host has that name."""
         ...
 
-    def list_hosts(self) -> list[Host]:
-        """By name, those that are gone too."""
+    def list_hosts(self, now: str) -> list[Host]:
+        """By name, those that are gone too, each with its age."""
         ...
 
 

@@ -13,7 +13,7 @@ from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.hardware_names import AcceleratorNames
 from planner.domain.facts.request import DeviceAsk
 from planner.domain.facts.request_words import ANY_HOST, HOST_MARK
-from planner.domain.record.host import Host, age_seconds, judge_host
+from planner.domain.record.host import Host, judge_host
 from planner.domain.units import format_seconds
 from planner.ports import ClaimStore, Clock, HostStore, Inventory
 from planner.sources.host_devices import HostDevices, read_host_devices
@@ -54,26 +54,24 @@ class Hosts:
         return self._find_free(ask)
 
     def _find_host(self, name: str) -> Host:
-        hosts = self._hosts.list_hosts()
-        now = self._clock.now()
-        there = [f"{HOST_MARK}{host.name}" for host in hosts if judge_host(host, now) != "gone"]
+        hosts = self._hosts.list_hosts(self._clock.now())
+        there = [f"{HOST_MARK}{host.name}" for host in hosts if judge_host(host) != "gone"]
         host = next((host for host in hosts if host.name.lower() == name.lower()), None)
         if host is None:
             raise _refuse_unknown(name, there)
-        if judge_host(host, now) == "gone":
+        if judge_host(host) == "gone":
             how = "it said that it leaves" if host.left_at else "it fell silent"
             instead = f" or plan for {there[0]}" if there else ""
             raise BadInput(
                 "host.gone",
-                f"{host.name} is gone: {how}, and was last heard of {format_seconds(age_seconds(host, now))} ago. "
+                f"{host.name} is gone: {how}, and was last heard of {format_seconds(host.age_seconds)} ago. "
                 f"Start its executor again{instead}.",
                 suggestions=there,
             )
         return host
 
     def _find_free(self, ask: DeviceAsk) -> Target:
-        now = self._clock.now()
-        hosts = [host for host in self._hosts.list_hosts() if judge_host(host, now) != "gone"]
+        hosts = [host for host in self._hosts.list_hosts(self._clock.now()) if judge_host(host) != "gone"]
         if not hosts:
             raise BadInput(
                 "host.none", "No host is there now. On each one start: bitwright executor --server URL"
@@ -90,7 +88,7 @@ class Hosts:
             if len(free) >= ask.count:
                 chosen = tuple(free[: ask.count]) if card else found.devices
                 memory = sum(device.available_bytes for device in chosen)
-                fitting.append((judge_host(host, now) == "stale", -memory, host.name, host, found, chosen))
+                fitting.append((judge_host(host) == "stale", -memory, host.name, host, found, chosen))
         if not fitting:
             there = "; ".join(counts) or f"none of {', '.join(host.name for host in hosts)} has any"
             raise BadInput("host.none_free", f"No host has {ask.count} free {card or 'devices'}: {there}.")
@@ -101,10 +99,9 @@ class Hosts:
         return read_host_devices(host, self._claims.list_running_jobs(host.name), self._names)
 
     def _make_target(self, host: Host, found: HostDevices, chosen: tuple[Device, ...] | None) -> Target:
-        now = self._clock.now()
-        age = format_seconds(age_seconds(host, now))
+        age = format_seconds(host.age_seconds)
         said = f"{host.name} as it was {age} ago"
-        if judge_host(host, now) == "stale":
+        if judge_host(host) == "stale":
             said = (
                 f"what is known of {host.name} is stale: it was last heard of {age} ago, and what is free there may "
                 "have changed. Is its executor still running?"

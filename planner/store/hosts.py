@@ -1,6 +1,7 @@
 """Hosts in the store: one row each, replaced with every word from its executor."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 from planner.domain.record.host import Host
@@ -26,8 +27,8 @@ class HostStore:
         with self._database.writer() as cursor:
             return cursor.execute(self._queries["hear_host"], parameters).fetchone() is not None
 
-    def list_hosts(self) -> list[Host]:
-        """By name."""
+    def list_hosts(self, now: str) -> list[Host]:
+        """By name, each with its age."""
         with self._database.cursor() as cursor:
             rows = cursor.execute(self._queries["list_hosts"]).fetchall()
         return [
@@ -39,9 +40,14 @@ class HostStore:
                 snapshot=json.loads(snapshot),
                 own_pids=tuple(own_pids),
                 own_ram_bytes=own_ram_bytes,
+                age_seconds=_seconds_between(seen_at, now),
             )
             for name, registered_at, seen_at, left_at, snapshot, own_pids, own_ram_bytes in rows
         ]
+
+
+def _seconds_between(earlier: str, later: str) -> float:
+    return max(0.0, (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds())
 
 
 def _parameters(host: Host) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from planner.domain.errors import BadInput
-from planner.domain.record.host import Host, age_seconds, judge_host
+from planner.domain.record.host import Host, judge_host
 from planner.usecases.workshop import Workshop
 
 LONGEST_NAME = 120
@@ -54,19 +54,18 @@ def describe_host(workshop: Workshop, name: str) -> dict[str, Any]:
 
 def list_hosts(workshop: Workshop) -> list[dict[str, Any]]:
     """Every host with its state, its age, its running jobs and its last snapshot."""
-    now = workshop.clock.now()
     return [
         {
             "name": host.name,
-            "state": judge_host(host, now),
-            "age_seconds": round(age_seconds(host, now), 1),
+            "state": judge_host(host),
+            "age_seconds": round(host.age_seconds, 1),
             "registered_at": host.registered_at,
             "seen_at": host.seen_at,
             "left_at": host.left_at,
             "jobs": [job.job_id for job in workshop.claims.list_running_jobs(host.name)],
             "snapshot": dict(host.snapshot),
         }
-        for host in workshop.hosts.list_hosts()
+        for host in workshop.hosts.list_hosts(workshop.clock.now())
     ]
 
 

@@ -6,7 +6,6 @@ it leaves.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
 HostState = Literal["live", "stale", "gone"]
@@ -27,16 +26,12 @@ class Host:
     """Processes of the executor and its job: what they hold is what the job was promised, not somebody else's."""
     own_ram_bytes: int = 0
     left_at: str | None = None
+    age_seconds: float = 0.0
+    """How long ago it was heard of when it was looked up."""
 
 
-def age_seconds(host: Host, now: str) -> float:
-    """How long ago it was heard of."""
-    return max(0.0, (datetime.fromisoformat(now) - datetime.fromisoformat(host.seen_at)).total_seconds())
-
-
-def judge_host(host: Host, now: str) -> HostState:
+def judge_host(host: Host) -> HostState:
     """Whether what is known of it can be planned with."""
-    age = age_seconds(host, now)
-    if host.left_at is not None or age > GONE_SECONDS:
+    if host.left_at is not None or host.age_seconds > GONE_SECONDS:
         return "gone"
-    return "stale" if age > STALE_SECONDS else "live"
+    return "stale" if host.age_seconds > STALE_SECONDS else "live"

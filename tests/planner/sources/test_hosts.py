@@ -51,7 +51,9 @@ def a_host(name, *devices, seconds_ago=5, **fields):
         "disk_free_bytes": 900 * GIB,
         "devices": list(devices),
     }
-    return Host(name=name, registered_at=seen, seen_at=seen, snapshot=snapshot, **fields)
+    return Host(
+        name=name, registered_at=seen, seen_at=seen, snapshot=snapshot, age_seconds=seconds_ago, **fields
+    )
 
 
 def a_job(vram_gib=0.0, ram_gib=0.0):
@@ -72,7 +74,7 @@ def plan_for(names):
         inventory = Hosts(
             SimpleNamespace(find_target=lambda asks: asks),
             names,
-            SimpleNamespace(list_hosts=lambda: list(hosts)),
+            SimpleNamespace(list_hosts=lambda now: list(hosts)),
             SimpleNamespace(list_running_jobs=lambda host: (jobs or {}).get(host, [])),
             SimpleNamespace(now=NOW.isoformat),
         )
