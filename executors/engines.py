@@ -9,7 +9,9 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from planner.contract.inventory import InstalledEngine
@@ -39,6 +41,23 @@ for name in json.loads(sys.argv[1]):
         pass
 print(json.dumps(found))
 """
+
+
+@dataclass
+class KnownEngines:
+    """Engines as they were found at most ten minutes ago: a heartbeat must not start programs."""
+
+    interpreters: Sequence[str]
+    keep_seconds: float = 600.0
+    _found: list[InstalledEngine] = field(default_factory=list)
+    _looked_at: float | None = None
+
+    def __call__(self) -> list[InstalledEngine]:
+        """What is known, looked for again when it is old."""
+        now = time.monotonic()
+        if self._looked_at is None or now - self._looked_at > self.keep_seconds:
+            self._found, self._looked_at = find_engines(self.interpreters), now
+        return self._found
 
 
 def find_engines(interpreters: Iterable[str]) -> list[InstalledEngine]:

@@ -4,22 +4,31 @@ Figures are of the moment they are taken: what other processes hold changes a se
 """
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from executors.backend import Backend, list_backends
-from executors.engines import find_engines
 from executors.environments import EnvironmentSpec, find_interpreter, name_build, read_environment
 from executors.errors import EnvironmentFailed
 from executors.host import has_unified_memory, read_cpu, read_disk_free, read_memory
 from executors.links import read_links
 from executors.nvml import open_nvml, read_devices, read_driver
-from planner.contract.inventory import BackendEnvironment, Driver, GpuDevice, HostSnapshot, Link, Note
+from planner.contract.inventory import (
+    BackendEnvironment,
+    Driver,
+    GpuDevice,
+    HostSnapshot,
+    InstalledEngine,
+    Link,
+    Note,
+)
 
 
-def take_snapshot(host: str, folder: Path, interpreters: Iterable[str] = ()) -> HostSnapshot:
-    """This host now; disk is that of the folder. Engines are looked for in the interpreters and on PATH."""
+def take_snapshot(
+    host: str, folder: Path, engines: Callable[[], list[InstalledEngine]] = list
+) -> HostSnapshot:
+    """This host now; disk is that of the folder."""
     driver, devices, links, notes = read_cards()
     total, available = read_memory()
     return HostSnapshot(
@@ -34,7 +43,7 @@ def take_snapshot(host: str, folder: Path, interpreters: Iterable[str] = ()) -> 
         driver=driver,
         devices=devices,
         links=links,
-        engines=find_engines(interpreters),
+        engines=engines(),
         notes=notes,
     )
 

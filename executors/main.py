@@ -72,6 +72,7 @@ def work(
 ) -> int:
     """Work until told to stop, or through one job; the exit status."""
     from executors.agent import Agent
+    from executors.engines import KnownEngines
     from executors.heartbeat import Heartbeat
     from executors.inventory import take_snapshot
     from executors.jobs import run_job
@@ -96,7 +97,8 @@ def work(
         try:
             if once is None:
                 with Heartbeat(
-                    client=client, snapshot=partial(take_snapshot, host, settings.home, settings.pythons)
+                    client=client,
+                    snapshot=partial(take_snapshot, host, settings.home, KnownEngines(settings.pythons)),
                 ):
                     agent.work()
                 return 0
@@ -128,11 +130,12 @@ def demo_model(parent_pid: int | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="The same: it always is one JSON object.")
 def inventory(as_json: bool) -> int:
     """Print what this host has, as one JSON object; `bitwright inventory` shows it as a table."""
+    from executors.engines import KnownEngines
     from executors.inventory import list_environments, take_snapshot
 
     del as_json
     settings = read_settings()
-    snapshot = take_snapshot(settings.host, settings.home, settings.pythons)
+    snapshot = take_snapshot(settings.host, settings.home, KnownEngines(settings.pythons))
     backends = list_environments(settings.backends, settings.cache)
     click.echo(snapshot.model_copy(update={"backends": backends}).model_dump_json())
     return 0

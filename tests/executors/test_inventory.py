@@ -8,7 +8,7 @@ import sys
 import pytest
 from fakes.nvml.described import GIB, MIB, Card, Instance, Process
 
-from executors.engines import ask_version, find_engines
+from executors.engines import KnownEngines, ask_version, find_engines
 from executors.host import ask_sysctl, read_apple_available, read_memory
 
 
@@ -176,6 +176,17 @@ def test_engines_are_found_by_metadata_and_by_asking_programs(tmp_path, monkeypa
     assert ("vllm", "0.11.2", str(interpreter)) in found
     assert ("llama.cpp", "7123", str(llama)) in found
     assert ("ollama", "0.12.3", str(tmp_path / "ollama")) in found
+
+
+def test_engines_are_looked_for_again_only_when_what_is_known_is_old(tmp_path, monkeypatch):
+    """A heartbeat every ten seconds starts no programs."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    known = KnownEngines([])
+    assert known() == []
+    write_program(tmp_path / "ollama", "echo ollama version is 0.12.3")
+    assert known() == []
+    known.keep_seconds = 0.0
+    assert [engine.name for engine in known()] == ["ollama"]
 
 
 def test_a_program_that_says_nothing_has_no_version(tmp_path, monkeypatch):
