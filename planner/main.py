@@ -33,6 +33,7 @@ def open_workshop(settings: Settings) -> Workshop:
     from planner.sources.tables import make_accelerator, make_model, make_traits
     from planner.store.audit import run_audit_query
     from planner.store.connection import open_database
+    from planner.store.counts import CountStore
     from planner.store.evidence import EvidenceStore
     from planner.store.hosts import HostStore
     from planner.store.knowledge import StoredKnowledge
@@ -62,6 +63,7 @@ def open_workshop(settings: Settings) -> Workshop:
         evidence=evidence,
         tokens=TokenStore(database),
         hosts=hosts,
+        counts=CountStore(database),
         clock=clock,
         audit=partial(run_audit_query, database),
         cache=settings.cache,

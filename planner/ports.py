@@ -88,8 +88,8 @@ class DecisionStore(Protocol):
         """By id or the beginning of one."""
         ...
 
-    def list_decisions(self, row_limit: int) -> list[dict[str, Any]]:
-        """Newest first, in short."""
+    def list_decisions(self, row_limit: int, before: str | None = None) -> list[dict[str, Any]]:
+        """Newest first, in short; only those older than the decision `before`."""
         ...
 
     def find_document(self, sha256: str) -> Any:
@@ -108,8 +108,8 @@ class JobStore(Protocol):
         """By id."""
         ...
 
-    def list_jobs(self, decision_id: str | None, row_limit: int) -> list[Job]:
-        """Newest first."""
+    def list_jobs(self, decision_id: str | None, row_limit: int, before: str | None = None) -> list[Job]:
+        """Newest first; only those that come after the job `before` in that order."""
         ...
 
     def move_job(
@@ -158,6 +158,14 @@ class ClaimStore(Protocol):
 
     def list_lapsed_jobs(self, now: str) -> list[str]:
         """Claimed jobs whose lease has ended."""
+        ...
+
+
+class RecordCounts(Protocol):
+    """How much the record holds."""
+
+    def count_record(self) -> Mapping[tuple[str, str], int]:
+        """Numbers by subject and part."""
         ...
 
 
@@ -237,6 +245,7 @@ class EvidenceLog(Protocol):
         scheme: str | None,
         metric: str | None,
         row_limit: int,
+        before: int | None = None,
     ) -> list[dict[str, Any]]:
         """Rows of one data version and this home's own, newest first."""
         ...

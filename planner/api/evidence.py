@@ -1,16 +1,18 @@
 """Estimates of one candidate, predictions of one benchmark, and the evidence they stand on."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, get, post
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody, QueryParameter
 
-from planner.api.decisions import Limit
+from planner.api.pages import Limit, cut_page
 from planner.api.parts import InWorkshop
 from planner.contract.answers import EvidenceRows
 from planner.contract.requests import EstimateAsk, PredictionAsk
 from planner.usecases.estimate_candidate import estimate_candidate
 from planner.usecases.predict_evidence import predict_evidence
+
+RowCursor = Annotated[int | None, QueryParameter(ge=1, description="`next_cursor` of the page before.")]
 
 
 class EvidenceController(Controller):
@@ -39,11 +41,14 @@ class EvidenceController(Controller):
         scheme: FromQuery[str | None] = None,
         metric: FromQuery[str | None] = None,
         limit: Limit = 20,
+        cursor: RowCursor = None,
     ) -> EvidenceRows:
         """Rows by subject, model, scheme and metric, newest first."""
         data_sha256 = workshop.knowledge.version().data_sha256
         wanted = {"subject": subject, "model": model, "scheme": scheme, "metric": metric}
-        return EvidenceRows(rows=workshop.evidence.find_rows(data_sha256, **wanted, row_limit=limit))
+        rows = workshop.evidence.find_rows(data_sha256, **wanted, row_limit=limit + 1, before=cursor)
+        page, following = cut_page(rows, limit, lambda row: str(row["evidence_id"]))
+        return EvidenceRows(rows=page, next_cursor=following)
 
     @get("/evidence/sources", operation_id="ListSources", sync_to_thread=True)
     def list_sources(self, workshop: InWorkshop) -> EvidenceRows:

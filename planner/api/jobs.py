@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from planner.api.auth import ANY_SCOPE, check_scope
-from planner.api.decisions import Limit
+from planner.api.pages import Cursor, Limit, cut_page
 from planner.api.parts import FromCaller, InWorkshop, IsStopping, split_act
 from planner.contract.answers import JobList, JobRecord
 from planner.contract.requests import JobSubmission
@@ -19,6 +19,7 @@ from planner.domain.record.job import FINAL_STATES, Job
 from planner.domain.record.token import Scope
 from planner.usecases.approve_job import approve_job
 from planner.usecases.cancel_job import cancel_job
+from planner.usecases.retry_job import retry_job
 from planner.usecases.submit_job import submit_job
 from planner.usecases.workshop import Workshop
 
@@ -37,6 +38,7 @@ def _cancel(workshop: Workshop, job_id: str, by: str) -> Job:
 ACTS: Mapping[str, tuple[Scope, Callable[[Workshop, str, str], Job]]] = {
     "approve": ("approve", approve_job),
     "cancel": ("run", _cancel),
+    "retry": ("run", retry_job),
 }
 """What can be done to a job, and the scope that it takes."""
 
@@ -75,10 +77,16 @@ class JobController(Controller):
 
     @get(operation_id="ListJobs", sync_to_thread=True)
     def list_jobs(
-        self, workshop: InWorkshop, decision_id: FromQuery[str | None] = None, limit: Limit = 20
+        self,
+        workshop: InWorkshop,
+        decision_id: FromQuery[str | None] = None,
+        limit: Limit = 20,
+        cursor: Cursor = None,
     ) -> JobList:
         """Newest first."""
-        return JobList(jobs=[describe_job(job) for job in workshop.jobs.list_jobs(decision_id, limit)])
+        jobs = workshop.jobs.list_jobs(decision_id, limit + 1, cursor)
+        page, following = cut_page(jobs, limit, lambda job: job.job_id)
+        return JobList(jobs=[describe_job(job) for job in page], next_cursor=following)
 
     @get("/{job_id:str}", operation_id="ShowJob", sync_to_thread=True)
     def show(self, job_id: FromPath[str], workshop: InWorkshop) -> JobRecord:
@@ -93,7 +101,7 @@ class JobController(Controller):
         opt={"scope": ANY_SCOPE},
     )
     def act(self, act: FromPath[str], workshop: InWorkshop, caller: FromCaller) -> JobRecord:
-        """`ID:approve` lets executors have it (scope approve), `ID:cancel` stops it (scope run)."""
+        """`ID:approve` lets executors have it (scope approve), `ID:cancel` stops it, `ID:retry` tries again (run)."""
         job_id, (scope, perform) = split_act(act, ACTS)
         check_scope(caller, scope)
         return describe_job(perform(workshop, job_id, caller.name))

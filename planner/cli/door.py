@@ -60,6 +60,10 @@ class JobDoor(Protocol):
         """Stop it."""
         ...
 
+    def retry_job(self, job_id: str) -> dict[str, Any]:
+        """A new job that makes what this one did not."""
+        ...
+
     def follow_job(self, job_id: str) -> Iterator[dict[str, Any]]:
         """Its events until it is over."""
         ...

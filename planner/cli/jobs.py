@@ -1,4 +1,4 @@
-"""`bitwright jobs`: what runs and ran; `watch`, `approve` and `cancel` one."""
+"""`bitwright jobs`: what runs and ran; `watch`, `approve`, `cancel` and `retry` one."""
 
 import json
 from collections.abc import Mapping
@@ -74,6 +74,22 @@ def cancel(session: Session, job_id: str, as_json: bool) -> int:
     with open_door(session) as door:
         job = door.cancel_job(job_id)
     click.echo(json.dumps(job, ensure_ascii=False) if as_json else _describe_end(job))
+    return 0
+
+
+@jobs.command()
+@click.argument("job_id")
+@click.option("--json", "as_json", is_flag=True, help="The new job as one JSON object.")
+@click.pass_obj
+def retry(session: Session, job_id: str, as_json: bool) -> int:
+    """Try a job that failed or was cancelled once more, as a new one."""
+    with open_door(session) as door:
+        job = door.retry_job(job_id)
+    if as_json:
+        click.echo(json.dumps(job, ensure_ascii=False))
+    else:
+        then = f"; let it run: bitwright jobs approve {job['job_id']}" if job["state"] == "submitted" else ""
+        click.echo(f"{_describe_end(job)}{then}")
     return 0
 
 

@@ -55,7 +55,7 @@ class LocalDoor:
         data_sha256 = self._workshop.knowledge.version().data_sha256
         names = ("subject", "model", "scheme", "metric")
         wanted = {name: filters.get(name) for name in names}
-        return self._workshop.evidence.find_rows(data_sha256, **wanted, row_limit=row_limit)
+        return self._workshop.evidence.find_rows(data_sha256, **wanted, row_limit=row_limit, before=None)
 
     def list_sources(self) -> list[dict[str, Any]]:
         return self._workshop.evidence.count_sources(self._workshop.knowledge.version().data_sha256)
@@ -88,6 +88,11 @@ class LocalDoor:
         from planner.usecases.keep_host import list_hosts
 
         return list_hosts(self._workshop)
+
+    def retry_job(self, job_id: str) -> dict[str, Any]:
+        from planner.usecases.retry_job import retry_job
+
+        return retry_job(self._workshop, job_id).as_json()
 
     def create_token(self, scopes: list[str], name: str | None, speaks_for_others: bool) -> dict[str, Any]:
         from planner.usecases.manage_tokens import create_token

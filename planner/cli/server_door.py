@@ -106,6 +106,10 @@ class ServerDoor:
         with translated():
             return [host.model_dump() for host in self._client.list_hosts()]
 
+    def retry_job(self, job_id: str) -> dict[str, Any]:
+        with translated():
+            return self._client.retry_job(job_id).model_dump()
+
     def create_token(self, scopes: list[str], name: str | None, speaks_for_others: bool) -> dict[str, Any]:
         ask = TokenAsk(scopes=scopes, name=name, speaks_for_others=speaks_for_others)
         with translated():

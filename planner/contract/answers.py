@@ -40,6 +40,7 @@ class JobList(Answer):
     """Jobs, newest first."""
 
     jobs: list[JobRecord]
+    next_cursor: str | None = None
 
 
 class DecisionSummary(Answer):
@@ -59,6 +60,7 @@ class DecisionList(Answer):
     """Decisions, newest first."""
 
     decisions: list[DecisionSummary]
+    next_cursor: str | None = None
 
 
 class PlanAnswers(Answer):
@@ -152,6 +154,7 @@ class EvidenceRows(Answer):
     """Rows of evidence, or of its sources."""
 
     rows: list[dict[str, Any]]
+    next_cursor: str | None = None
 
 
 class Health(Answer):

@@ -166,6 +166,10 @@ class Client:
         """Stop it, wherever it is."""
         return self._post(f"/v1/jobs/{_segment(job_id)}:cancel", None, JobRecord)
 
+    def retry_job(self, job_id: str) -> JobRecord:
+        """A new job that makes what this one did not."""
+        return self._post(f"/v1/jobs/{_segment(job_id)}:retry", None, JobRecord)
+
     def follow_job(self, job_id: str, after: int = 0) -> Iterator[JobEvent]:
         """Events after number `after` until the job is over; a broken stream is taken up where it broke."""
         patience = self._patience

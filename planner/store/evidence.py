@@ -75,6 +75,7 @@ class EvidenceStore:
         scheme: str | None,
         metric: str | None,
         row_limit: int,
+        before: int | None = None,
     ) -> list[dict[str, Any]]:
         """Rows for a person to read, newest first."""
         return self._list(
@@ -86,6 +87,7 @@ class EvidenceStore:
                 "scheme": scheme,
                 "metric": metric,
                 "row_limit": row_limit,
+                "before": before,
             },
         )
 

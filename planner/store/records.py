@@ -11,8 +11,6 @@ from planner.domain.record.job import Job, JobState
 from planner.store.connection import Database
 from planner.store.queries import load_queries
 
-NEWEST = 1 << 62
-
 
 class RecordStore:
     """Everything that was promised, done and got."""
@@ -96,9 +94,10 @@ class RecordStore:
             created_at=created_at,
         )
 
-    def list_decisions(self, row_limit: int) -> list[dict[str, Any]]:
-        """Newest decisions, in short."""
-        return self._list("list_decisions", {"before": NEWEST, "row_limit": row_limit})
+    def list_decisions(self, row_limit: int, before: str | None = None) -> list[dict[str, Any]]:
+        """Newest decisions, in short; only those older than the decision `before`."""
+        parameters = {"before": before and self.find_decision(before).decision_id, "row_limit": row_limit}
+        return self._list("list_decisions", parameters)
 
     def add_job(self, job: Job, idempotency_key: str | None) -> str:
         """Keep a new job, or answer the id of the one that the same key made before."""
@@ -147,9 +146,14 @@ class RecordStore:
             raise BadInput("claim.unknown", f'No claim called "{claim_id}".')
         return self.find_job(row[0])
 
-    def list_jobs(self, decision_id: str | None, row_limit: int) -> list[Job]:
-        """Newest jobs, of one decision or all."""
-        return self._jobs("list_jobs", {"decision_id": decision_id, "row_limit": row_limit})
+    def list_jobs(self, decision_id: str | None, row_limit: int, before: str | None = None) -> list[Job]:
+        """Newest jobs, of one decision or all; only those that come after the job `before` in that order."""
+        parameters = {
+            "decision_id": decision_id,
+            "row_limit": row_limit,
+            "before": before and self.find_job(before).job_id,
+        }
+        return self._jobs("list_jobs", parameters)
 
     def oldest_approved_job(self, host: str) -> str | None:
         """The next job that a host may have."""

@@ -17,6 +17,7 @@ from planner.ports import (
     Knowledge,
     MeasurementStore,
     ModelCatalog,
+    RecordCounts,
     TokenStore,
 )
 
@@ -36,6 +37,7 @@ class Workshop:
     evidence: EvidenceLog
     tokens: TokenStore
     hosts: HostStore
+    counts: RecordCounts
     clock: Clock
     audit: Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
     """Column names and rows of one SELECT."""

@@ -65,6 +65,7 @@ WHERE (load_id = (SELECT load_id FROM loads WHERE data_sha256 = $data_sha256) OR
     AND ($model IS NULL OR model_id = $model OR model_label ILIKE '%' || $model || '%')
     AND ($scheme IS NULL OR scheme = $scheme)
     AND ($metric IS NULL OR metric = $metric)
+    AND ($before IS NULL OR evidence_id < $before)
 ORDER BY evidence_id DESC
 LIMIT $row_limit
 

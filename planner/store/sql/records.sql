@@ -24,10 +24,10 @@ ORDER BY sequence
 LIMIT 2
 
 -- name: list_decisions
--- Newest decisions first.
+-- Newest decisions first; a null cursor begins with the newest.
 SELECT decision_id, created_at, request, model, target, scheme, method, engine
 FROM decisions
-WHERE sequence < $before
+WHERE $before IS NULL OR sequence < (SELECT sequence FROM decisions WHERE decision_id = $before)
 ORDER BY sequence DESC
 LIMIT $row_limit
 
@@ -72,11 +72,14 @@ WHERE jobs.state = 'claimed' AND coalesce(claims.leased_until, '') < $now
 ORDER BY jobs.created_at, jobs.job_id
 
 -- name: list_jobs
--- Jobs, newest first; a null decision matches all.
+-- Jobs, newest first; a null decision matches all, a null cursor begins with the newest.
 SELECT job_id, decision_id, state, specification, host, claim_id, created_at, updated_at, result, error,
     submitted_by, approved_by, wanted_host
 FROM jobs
-WHERE $decision_id IS NULL OR decision_id = $decision_id
+WHERE ($decision_id IS NULL OR decision_id = $decision_id)
+    AND ($before IS NULL
+        OR created_at < (SELECT created_at FROM jobs WHERE job_id = $before)
+        OR (created_at = (SELECT created_at FROM jobs WHERE job_id = $before) AND job_id > $before))
 ORDER BY created_at DESC, job_id
 LIMIT $row_limit
 
