@@ -91,7 +91,7 @@ def test_decisions_come_by_pages_each_once(service, get):
 
 
 def test_evidence_comes_by_pages_each_once(get):
-    wanted = {"subject": "quality", "scheme": "NF4"}
+    wanted = {"subject": "quality", "metric": "mmlu"}
     answer = get("/v1/evidence", params={**wanted, "limit": 14}).json()
     whole = [row["evidence_id"] for row in answer["rows"]]
     first = get("/v1/evidence", params={**wanted, "limit": 7}).json()
