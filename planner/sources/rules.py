@@ -77,6 +77,7 @@ def make_recipe(row: Row) -> Recipe:
         engine=row["engine"],
         backend=row["backend"] or None,
         group_sizes=tuple(int(size) for size in split(row["group_sizes"])) or (None,),
+        below_sm=to_int(row["below_sm"]),
         calibrated=row["calibrated"] == "true",
         native_bits=float(row["native_bits"]),
         note=row["note"],

@@ -10,7 +10,16 @@ DOMAIN = ROOT / "planner" / "domain"
 FILES = sorted(DOMAIN.rglob("*.py"))
 PURE = frozenset(
     {
-        *("collections", "collections.abc", "dataclasses", "difflib", "enum", "fractions", "functools"),
+        *(
+            "bisect",
+            "collections",
+            "collections.abc",
+            "dataclasses",
+            "difflib",
+            "enum",
+            "fractions",
+            "functools",
+        ),
         *("hashlib", "itertools", "json", "math", "operator", "re", "shlex", "statistics", "typing"),
         *("unicodedata", "numpy"),
     }

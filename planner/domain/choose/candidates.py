@@ -88,6 +88,7 @@ def enumerate_candidates(
         if recipe.engine in engines
         and _is_asked_for(request, recipe.scheme, recipe.method)
         and not (request.must_quantize and recipe.method == "none")
+        and _is_for_these_cards(recipe, target)
     ]
     prebuilt = [
         row
@@ -142,6 +143,13 @@ def enumerate_candidates(
             f"No recipe makes group size {request.group_size}; recipes have 128, 64 and 32.",
         )
     return candidates
+
+
+def _is_for_these_cards(recipe: Recipe, target: Target) -> bool:
+    if recipe.below_sm is None:
+        return True
+    known = [device.sm for device in target.devices if device.sm is not None]
+    return bool(known) and min(known) < recipe.below_sm
 
 
 def _is_asked_for(request: Request, scheme: str, method: str) -> bool:

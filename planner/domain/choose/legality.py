@@ -47,13 +47,14 @@ def judge_candidate(
         scheme=candidate.scheme,
         method=candidate.method,
         group_size=candidate.group_size,
+        kv_dtype=candidate.kv_dtype,
         placement=candidate.placement,
         device=least_able(target),
         intermediate_size=candidate.intermediate_size,
     )
     kernel, findings = find_kernel(load, tables.rulebook)
     policy = _policy(candidate, request)
-    over = memory_finding(memory, target)
+    over = memory_finding(memory)
     found = (*findings, *policy, *over)
     if found:
         return Verdict(status="illegal", findings=found, kernel=kernel)
@@ -68,19 +69,18 @@ def judge_candidate(
     return Verdict(status="legal", findings=(), kernel=kernel)
 
 
-def memory_finding(memory: MemoryEstimate, target: Target) -> tuple[Finding, ...]:
+def memory_finding(memory: MemoryEstimate) -> tuple[Finding, ...]:
     """The verdict about memory alone, empty when it fits at the high end of its interval."""
     if memory.fits:
         return ()
     over = memory.total_high_bytes - memory.usable_bytes
-    device = target.devices[0].label
     likely = memory.total_bytes
     sure = "needs" if memory.total_low_bytes > memory.usable_bytes else "may need"
     return (
         Finding(
             code="memory.over_by",
             message=f"{sure} {format_gib(memory.total_low_bytes)} to {format_gib(memory.total_high_bytes)} "
-            f"on one {device} ({format_gib(memory.weights_bytes)} of it weights), "
+            f"on one {memory.device} ({format_gib(memory.weights_bytes)} of it weights), "
             f"{format_gib(memory.usable_bytes)} are usable",
             numbers={
                 "total_bytes": likely,

@@ -79,18 +79,21 @@ def rank(legal: Sequence[Scored], objective: Objective, named: Sequence[str]) ->
     remaining = [scored for scored in legal if scored.quality.loss is not None] or list(legal)
     if not remaining:
         return Ranking([], passed_over, None)
-    ordered = sorted(remaining, key=lambda scored: _loss_key(scored, known_speed))
+    if objective == "balanced":
+        ordered = sorted(remaining, key=lambda scored: _loss_key(scored, known_speed))
+    else:
+        ordered = _order(remaining, objective, known_speed)
     rest = [(scored, finding) for scored, finding in passed_over if scored not in remaining]
-    remark = (
-        f"nothing that fits meets the {objective} objective's limits on loss and headroom: "
-        "this is the smallest loss that fits"
+    what = (
+        "this is the smallest loss that fits" if objective == "balanced" else "this is the best of what fits"
     )
+    remark = f"nothing that fits meets the {objective} objective's limits: {what}"
     return Ranking(ordered, rest, remark)
 
 
 def _why_not(scored: Scored, objective: Objective) -> Finding | None:
     loss, loss_high = scored.quality.loss, scored.quality.loss_high
-    if scored.memory.headroom_at_worst < HEADROOM:
+    if objective == "balanced" and scored.memory.headroom_at_worst < HEADROOM:
         return Finding(
             code="objective.headroom",
             message=f"fits with {scored.memory.headroom_at_worst:.1%} to spare at the high end of the estimate; "

@@ -16,10 +16,10 @@ from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, bits_per_weight, bytes_read_per_step, stored_bytes
 from planner.domain.facts.tensors import Tensor, count_active_parameters, count_parameters
 from planner.domain.predict.job_cost import NOTHING_TO_MAKE, JobCost, predict_job_cost
-from planner.domain.predict.kv_cache import kv_bytes_per_token
+from planner.domain.predict.kv_cache import kv_bytes_by_layer
 from planner.domain.predict.memory import MemoryEstimate, predict_memory
 from planner.domain.predict.quality import QualityAsk, QualityPrediction, predict_quality
-from planner.domain.predict.speed import predict_speed
+from planner.domain.predict.speed import held_tokens, predict_speed
 
 HELD_OUT_TEXT = "held-out text"
 """Row of `data/benchmarks.csv` for the perplexity that every job measures here."""
@@ -68,14 +68,19 @@ class Predictor:
         )
         sequences = -(-self.workload.concurrency // candidate.placement.dp)
         bytes_read = bytes_read_per_step(stored, inputs.model, sequences)
-        kv_token = kv_bytes_per_token(inputs.model, candidate.kv_dtype)
+        tp = candidate.placement.tp
+        kv_read = sum(
+            kv_bytes_by_layer(
+                inputs.model, candidate.kv_dtype, held_tokens(self.workload), engine=candidate.engine, tp=tp
+            )
+        )
         speed = predict_speed(
             engine=candidate.engine,
             placement=candidate.placement,
             device=_slowest(inputs.target.devices),
             workload=self.workload,
             weights_bytes_read=bytes_read,
-            kv_bytes_per_token=kv_token,
+            kv_bytes_read=kv_read,
             params=count_active_parameters(inputs.model, self.layout),
             weight_bits=candidate.scheme.weight_bits,
             evidence=inputs.evidence,
@@ -88,8 +93,7 @@ class Predictor:
             quality=self.quality_of(candidate, self.workload.task),
             also_quality=(self.quality_of(candidate, HELD_OUT_TEXT),),
             speed=speed,
-            bytes_per_step=(bytes_read + sequences * self.workload.context_tokens * kv_token)
-            / candidate.placement.tp,
+            bytes_per_step=bytes_read / tp + sequences * kv_read,
             artifact_bytes=artifact,
             bits_per_weight=bits_per_weight(stored, self.params),
             job=self.job_of(candidate, artifact),

@@ -36,9 +36,14 @@ def list_ways_to_fit(inputs: PlanInputs) -> list[dict[str, Any]]:
 
 
 def _shorter(inputs: PlanInputs) -> Iterator[Change]:
+    """Fewer users, a shorter context, then both."""
+    one_user = replace(inputs.request, concurrency=1)
+    if inputs.request.concurrency != 1:
+        yield "one user", one_user, inputs.target
     if (inputs.request.context_tokens or inputs.model.max_position) > SHORT_CONTEXT_TOKENS:
-        request = replace(inputs.request, context_tokens=SHORT_CONTEXT_TOKENS, concurrency=1)
-        yield f"context {SHORT_CONTEXT_TOKENS:,}, one user", request, inputs.target
+        short = f"context {SHORT_CONTEXT_TOKENS:,}"
+        yield short, replace(inputs.request, context_tokens=SHORT_CONTEXT_TOKENS), inputs.target
+        yield f"{short}, one user", replace(one_user, context_tokens=SHORT_CONTEXT_TOKENS), inputs.target
 
 
 def _more_of_the_same(inputs: PlanInputs) -> Iterator[Change]:

@@ -16,6 +16,8 @@ from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.tensors import row_parallel_widths
 
+OTHER_VENDOR = "engine.other_vendor"
+"""Code of a condition that speaks of another maker's devices."""
 RuleRole = Literal["loads", "requires", "refuses", "fact"]
 
 
@@ -52,6 +54,7 @@ class Load:
     scheme: Scheme
     method: str
     group_size: int | None
+    kv_dtype: str = "auto"
     placement: Placement
     device: Device
     """The least able device of the target."""
@@ -126,26 +129,24 @@ def find_kernel(load: Load, book: Rulebook) -> tuple[Kernel | None, list[Finding
     No kernel and no findings means that no rule covers the combination: unknown. Of several kernels that all
     fail, the least demanding one (rows stand fastest first) says why.
     """
-    findings: list[Finding] = []
-    nearest: list[Finding] | None = None
-    kernel: Kernel | None = None
-    for rule in book.get(load.engine, ()):
-        if not rule.applies_to(load):
-            continue
-        if rule.role == "refuses":
-            if not _failing(rule, load):
-                findings.append(_refusal(rule, load))
-        elif rule.role == "requires":
+    applying = [rule for rule in book.get(load.engine, ()) if rule.applies_to(load)]
+    findings = [
+        _refusal(rule, load) for rule in applying if rule.role == "refuses" and not _failing(rule, load)
+    ]
+    for rule in applying:
+        if rule.role == "requires":
             findings += _failing(rule, load)
-        elif kernel is None:
-            failing = _failing(rule, load)
-            if not failing:
-                kernel = Kernel(rule.kernel, rule.native, rule.source)
-            elif nearest is None or len(failing) <= len(nearest):
-                nearest = failing
-    if kernel is None and nearest:
-        findings += nearest
-    return (None if findings else kernel), findings
+    nearest: list[Finding] = []
+    for rule in applying:
+        if rule.role != "loads":
+            continue
+        failing = _failing(rule, load)
+        if not failing:
+            return (None if findings else Kernel(rule.kernel, rule.native, rule.source)), findings
+        speaks_of_others = any(finding.code == OTHER_VENDOR for finding in failing)
+        if not speaks_of_others and (not nearest or len(failing) <= len(nearest)):
+            nearest = failing
+    return None, findings + nearest
 
 
 def _failing(rule: EngineRule, load: Load) -> list[Finding]:
@@ -178,18 +179,23 @@ def _vendor_in(load: Load, argument: str) -> Finding | None:
     if load.device.vendor in vendors:
         return None
     return Finding(
-        code="engine.cannot_load",
-        message=f"{load.engine}'s kernel for {load.scheme.name} runs on {' or '.join(vendors)} devices, "
-        f"{load.device.label} is {load.device.vendor}",
+        code=OTHER_VENDOR,
+        message=f"this kernel runs on {' or '.join(vendors)} devices, {load.device.label} is {load.device.vendor}",
         numbers={"vendor": load.device.vendor},
-        way_out=("another engine",),
     )
 
 
 def _min_sm(load: Load, argument: str) -> Finding | None:
     needed = int(argument)
     have = load.device.sm
-    if have is None or have >= needed:
+    if have is None:
+        return Finding(
+            code="capability.unknown",
+            message=f"{load.scheme.name} in {load.engine} needs compute capability {needed / 10:.1f}, "
+            f"what {load.device.label} has is not known",
+            numbers={"needed": needed / 10},
+        )
+    if have >= needed:
         return None
     return Finding(
         code="capability.too_old",
@@ -351,6 +357,31 @@ def _kv_heads_fit_tp(load: Load, argument: str) -> Finding | None:
     )
 
 
+def _kv_dtype_in(load: Load, argument: str) -> Finding | None:
+    known = argument.split("|")
+    if load.kv_dtype in known:
+        return None
+    return Finding(
+        code="kv.unsupported",
+        message=f"{load.engine} keeps no KV cache in {load.kv_dtype}",
+        numbers={"kv_dtype": load.kv_dtype},
+        way_out=tuple(f"KV cache in {name}" for name in known if name != "auto"),
+    )
+
+
+def _pp_within_layers(load: Load, argument: str) -> Finding | None:
+    del argument
+    layers, pp = load.model.num_layers, load.placement.pp
+    if pp <= layers:
+        return None
+    return Finding(
+        code="shape.more_stages_than_layers",
+        message=f"{layers} layers do not fill {pp} pipeline stages",
+        numbers={"num_layers": layers, "pp": pp},
+        way_out=("replicas, or fewer devices",),
+    )
+
+
 def _tp_is_one(load: Load, argument: str) -> Finding | None:
     del argument
     if load.placement.tp == 1:
@@ -373,7 +404,9 @@ PREDICATES: Mapping[str, Callable[[Load, str], Finding | None]] = {
     "is_dense": _is_dense,
     "is_mixture": _is_mixture,
     "kv_heads_fit_tp": _kv_heads_fit_tp,
+    "kv_dtype_in": _kv_dtype_in,
     "min_sm": _min_sm,
+    "pp_within_layers": _pp_within_layers,
     "rank_rows_multiple": _rank_rows_multiple,
     "sm_is": _sm_is,
     "tp_is_one": _tp_is_one,

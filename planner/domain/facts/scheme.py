@@ -50,6 +50,8 @@ class Recipe:
     backend: str | None
     """None where nothing has to be made (16 bits as released)."""
     group_sizes: tuple[int | None, ...]
+    below_sm: int | None
+    """Weighed only on cards below this compute capability (times ten); None: on all."""
     calibrated: bool
     native_bits: float
     """Nominal weight bits that the policy about 3 and 2 bits looks at."""

@@ -49,7 +49,6 @@ PLAIN_SCHEMES = {
 }
 """Names that stand alone, normalized."""
 
-WEIGHT_ONLY_MARKS = r"(?:int|gptq-?int|awq-?int|gptq|awq|autoround)?"
 GROUPED = re.compile(
     r"(?:(?P<tool>gptq|awq)[- ]?)?(?:int(?P<int>\d)|(?P<bit>\d)[- ]?bit)(?P<rest>.*)|w(?P<w>\d)g(?P<wg>\d+)"
 )

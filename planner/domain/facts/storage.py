@@ -129,11 +129,6 @@ def bits_per_weight(stored: StoredBytes, parameters: int) -> float:
     return 8 * stored.total / parameters
 
 
-def _count_in_layer(tensor: Tensor, model: ModelFacts) -> int:
-    """How many a layer holds; the final norm among the norms belongs to none."""
-    return (tensor.count - (tensor.role == "norm")) // model.num_layers
-
-
 def _shard(tensor: Tensor, model: ModelFacts, tp: int) -> Tensor:
     """What one of `tp` ranks holds of a tensor."""
     rows, columns = tensor.rows, tensor.columns

@@ -10,7 +10,7 @@ approximated.
 Known error: none for covered models except buffers that some checkpoints carry along (rotary tables, 2 kB).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -72,7 +72,7 @@ COVERED_ATTENTION = frozenset(
         "hybrid-linear",
     }
 )
-SHORTCONV_GATES = 2
+STEP_AND_DECAY = 2
 """Vectors a linear-attention layer keeps for each value head: a step bias and a decay (dt_bias, A_log)."""
 
 
@@ -117,12 +117,6 @@ def tensor_layout(model: ModelFacts) -> tuple[Tensor, ...]:
             f"The tensor layout of {model.model_id} is not covered yet: {reason}. Nothing is guessed for it.",
         )
     return lay_out(model)
-
-
-def padded_layout(model: ModelFacts, intermediate_size: int) -> tuple[ModelFacts, tuple[Tensor, ...]]:
-    """A covered model and its tensors with the feed-forward width padded, as some published checkpoints are."""
-    padded = replace(model, intermediate_size=intermediate_size)
-    return padded, lay_out(padded)
 
 
 def count_parameters(layout: tuple[Tensor, ...]) -> int:
@@ -277,7 +271,7 @@ def _linear_attention(model: ModelFacts, layers: tuple[int, ...]) -> list[Tensor
         Tensor("linear_in", 2 * keys + 2 * values, hidden, count, layers),
         Tensor("linear_in", 2 * model.linear_value_heads, hidden, count, layers),
         Tensor("conv", 2 * keys + values, model.linear_conv, count, layers),
-        Tensor("vector", 1, model.linear_value_heads, SHORTCONV_GATES * count, layers),
+        Tensor("vector", 1, model.linear_value_heads, STEP_AND_DECAY * count, layers),
         Tensor("vector", 1, model.linear_value_dim, count, layers),
         Tensor("linear_out", hidden, values, count, layers),
     ]

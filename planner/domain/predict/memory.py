@@ -11,6 +11,7 @@ and high values; the interval of the total is their sum. Known error: activation
 yet, which is what the width of the interval says.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.storage import rank_bytes, stored_bytes
+from planner.domain.facts.storage import StoredBytes, rank_bytes, stored_bytes
 from planner.domain.facts.tensors import full_layers
 from planner.domain.predict.activations import predict_activations
 from planner.domain.predict.constants import Constant, MemoryConstants
@@ -32,6 +33,8 @@ from planner.domain.units import GIB
 class MemoryEstimate:
     """Bytes on the worst single device; `low` and `high` bound the total."""
 
+    device: str
+    """Label of that device."""
     weights_bytes: int
     kv_cache_bytes: int
     activation_bytes: int
@@ -88,7 +91,6 @@ def predict_memory(
     A GGUF file on GPUs leaves the input embedding in host memory unless it is tied to the head, as llama.cpp
     does. With replicas, each serves its share of the concurrent sequences.
     """
-    stages = _stages(model, scheme, group_size, engine, placement, devices, gguf)
     sequences = -(-workload.concurrency // placement.dp)
     by_layer = kv_bytes_by_layer(model, kv_dtype, workload.context_tokens, engine=engine, tp=placement.tp)
     per_token = kv_bytes_per_layer_token(model, kv_dtype, tp=placement.tp)
@@ -96,8 +98,8 @@ def predict_memory(
 
     worst: MemoryEstimate | None = None
     all_devices = 0
-    replica_capacity: int | None = None
-    for stage in stages:
+    capacities = []
+    for stage in _stages(model, scheme, group_size, engine, placement, devices, gguf):
         held = range(stage.first, stage.first + stage.layers)
         kv_cache = int(sequences * sum(by_layer[layer] for layer in held))
         constant = sequences * sum(by_layer[layer] for layer in held if layer not in growing)
@@ -109,9 +111,10 @@ def predict_memory(
         fixed = stage.weights + kv_cache
         free_for_kv = usable - stage.weights - activation.likely - overhead.likely - constant
         growth = per_token * sum(1 for layer in held if layer in growing)
-        capacity = max(0, int(free_for_kv / growth)) if growth else 0
-        replica_capacity = capacity if replica_capacity is None else min(replica_capacity, capacity)
+        if growth:
+            capacities.append(max(0, int(free_for_kv / growth)))
         estimate = MemoryEstimate(
+            device=stage.device.label,
             weights_bytes=stage.weights,
             kv_cache_bytes=kv_cache,
             activation_bytes=int(activation.likely),
@@ -122,13 +125,15 @@ def predict_memory(
             kv_capacity_tokens=0,
             all_devices_bytes=0,
         )
-        all_devices += (fixed + int(activation.likely)) * placement.tp * placement.dp
+        all_devices += (fixed + int(activation.likely)) * stage.copies
         if worst is None or estimate.usable_bytes - estimate.total_high_bytes < (
             worst.usable_bytes - worst.total_high_bytes
         ):
             worst = estimate
     assert worst is not None, "a placement has at least one stage"
-    return replace(worst, kv_capacity_tokens=replica_capacity or 0, all_devices_bytes=all_devices)
+    # Where no layer grows with the context, only the model's own maximum bounds a sequence.
+    capacity = min(capacities) if capacities else model.max_position * sequences
+    return replace(worst, kv_capacity_tokens=capacity, all_devices_bytes=all_devices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,8 @@ class _Stage:
     first: int
     layers: int
     is_last: bool
+    copies: int
+    """How many devices hold the same: tensor-parallel ranks, and replicas that were not told apart."""
 
 
 def _stages(
@@ -151,19 +158,36 @@ def _stages(
     devices: Sequence[Device],
     gguf: GgufTables,
 ) -> list[_Stage]:
+    """Every stage whose device may be the worst: of one replica on equal shards, of each on uneven devices."""
     if engine == "vllm":
         stored = rank_bytes(model, scheme, group_size, tp=placement.tp)
         smallest = min(devices, key=lambda device: device.available_bytes)
         counts = _even_split(model.num_layers, placement.pp)
-        stage_devices: Sequence[Device] = [smallest] * placement.pp
-    else:
-        stored = stored_bytes(model, scheme, group_size, gguf)
-        stage_devices = devices[: placement.pp]
-        counts = _proportional_split(model.num_layers, [device.available_bytes for device in stage_devices])
-    host_embedding = engine == "llama.cpp" and stage_devices[0].kind == "gpu"
+        copies = placement.tp * placement.dp
+        return _fill(model, stored, [smallest] * placement.pp, counts, copies, host_embedding=False)
+    stored = stored_bytes(model, scheme, group_size, gguf)
+    stages = []
+    for replica in range(placement.dp):
+        own = devices[replica * placement.pp : (replica + 1) * placement.pp]
+        counts = _split_by_memory(model.num_layers, [device.available_bytes for device in own])
+        host_embedding = engine == "llama.cpp" and own[0].kind == "gpu"
+        stages += _fill(model, stored, own, counts, 1, host_embedding=host_embedding)
+    return stages
+
+
+def _fill(
+    model: ModelFacts,
+    stored: StoredBytes,
+    devices: Sequence[Device],
+    counts: Sequence[int],
+    copies: int,
+    *,
+    host_embedding: bool,
+) -> list[_Stage]:
+    """Stages of one replica: the embedding on the first device, last norm and head on the last."""
     stages = []
     first = 0
-    for index, (device, layers) in enumerate(zip(stage_devices, counts, strict=True)):
+    for index, (device, layers) in enumerate(zip(devices, counts, strict=True)):
         is_last = index == len(counts) - 1
         weights = sum(stored.by_layer[first : first + layers])
         if index == 0 and not host_embedding:
@@ -171,7 +195,7 @@ def _stages(
         if is_last:
             tied = model.tie_embeddings and (index > 0 or host_embedding)
             weights += stored.other + (stored.embedding if tied else stored.head)
-        stages.append(_Stage(device, weights, first, layers, is_last))
+        stages.append(_Stage(device, weights, first, layers, is_last, copies))
         first += layers
     return stages
 
@@ -195,9 +219,15 @@ def _even_split(layers: int, parts: int) -> list[int]:
     return [layers // parts + (1 if index < layers % parts else 0) for index in range(parts)]
 
 
-def _proportional_split(layers: int, weights: Sequence[int]) -> list[int]:
+def _split_by_memory(layers: int, weights: Sequence[int]) -> list[int]:
+    """Layers on each device as llama.cpp deals them out: by memory, the output counting as one layer more.
+
+    Layer i goes to the first device whose share of all memory, added up, is above i / (layers + 1)
+    (llama-model.cpp, load_tensors: upper_bound over the splits).
+    """
     total = sum(weights) or 1
-    counts = [layers * weight // total for weight in weights]
-    for index in range(layers - sum(counts)):
-        counts[index % len(counts)] += 1
+    ends = [sum(weights[: index + 1]) / total for index in range(len(weights))]
+    counts = [0] * len(weights)
+    for layer in range(layers):
+        counts[min(bisect_right(ends, layer / (layers + 1)), len(weights) - 1)] += 1
     return counts

@@ -104,7 +104,7 @@ def _predict(ask: QualityAsk, evidence: EvidenceBase) -> QualityPrediction:
     if pool is not None and pool.basis != "measured" and ask.method in NEVER_BETTER_THAN:
         other = _nearest_pool(replace(ask, method=NEVER_BETTER_THAN[ask.method]), own, related, evidence.memo)
         if other is not None and _weighted_median(other) < _weighted_median(pool):
-            pool = other
+            pool = replace(other, basis="same-family" if other.basis == "measured" else other.basis)
     if pool is None:
         return _insufficient(ask.benchmark)
     likely = _weighted_median(pool)

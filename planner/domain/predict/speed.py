@@ -19,6 +19,8 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 
 MIN_FIGURES = 5
+NARROWEST = 1.05
+"""No interval is narrower than this factor either way: reruns of one configuration agree better than machines do."""
 FEW_FIGURES_SPREAD = 1.25
 """Fewer figures than that (this machine's own first runs) say little about their spread: a quarter either way."""
 WIDTH_CENTRES: Mapping[str, float] = {"4 bits": 4.5, "8 bits": 8.25, "16 bits": 16.0}
@@ -50,7 +52,7 @@ def predict_speed(
     device: Device,
     workload: Workload,
     weights_bytes_read: int,
-    kv_bytes_per_token: float,
+    kv_bytes_read: float,
     params: float,
     weight_bits: float,
     evidence: EvidenceBase,
@@ -63,7 +65,7 @@ def predict_speed(
         device: the slowest device of the target.
         workload: context, concurrency, mix.
         weights_bytes_read: bytes of weights that one token reads, whole model (embedding rows left out).
-        kv_bytes_per_token: bytes of KV cache for a token, all layers.
+        kv_bytes_read: bytes of KV cache that one sequence has read on one rank, all layers, at `held_tokens`.
         params: parameters that one token computes with.
         weight_bits: stored bits of a weight, for kernels of different widths reach different shares.
         evidence: measured efficiencies.
@@ -84,9 +86,7 @@ def predict_speed(
         )
     decode = _widen_few(decode)
     sequences = max(1, -(-workload.concurrency // placement.dp))
-    # Halfway through its output a sequence has its prompt and half of its answer in the cache.
-    held_tokens = workload.context_tokens * (workload.prompt_share + (1 - workload.prompt_share) / 2)
-    bytes_per_step = (weights_bytes_read + sequences * held_tokens * kv_bytes_per_token) / placement.tp
+    bytes_per_step = weights_bytes_read / placement.tp + sequences * kv_bytes_read
     peak_rate = device.bandwidth_bytes_per_s / bytes_per_step
     steps = [peak_rate * share for share in (decode.low, decode.likely, decode.high)]
     prefill = find_efficiency(evidence, engine, device, "prefill", weight_bits)
@@ -108,10 +108,16 @@ def predict_speed(
     )
 
 
+def held_tokens(workload: Workload) -> int:
+    """Tokens in a sequence's cache halfway through its output: its prompt and half of its answer."""
+    return int(workload.context_tokens * (workload.prompt_share + (1 - workload.prompt_share) / 2))
+
+
 def _widen_few(found: Efficiency) -> Efficiency:
-    if found.count >= MIN_FIGURES:
-        return found
-    return replace(found, low=found.low / FEW_FIGURES_SPREAD, high=found.high * FEW_FIGURES_SPREAD)
+    spread = NARROWEST if found.count >= MIN_FIGURES else FEW_FIGURES_SPREAD
+    return replace(
+        found, low=min(found.low, found.likely / spread), high=max(found.high, found.likely * spread)
+    )
 
 
 def find_efficiency(

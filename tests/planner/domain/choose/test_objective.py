@@ -31,6 +31,7 @@ def scored(tables):
     ):
         usable = 100_000
         memory = MemoryEstimate(
+            device="test card",
             weights_bytes=size,
             kv_cache_bytes=0,
             activation_bytes=0,

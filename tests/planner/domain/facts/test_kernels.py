@@ -1,6 +1,7 @@
 """Which kernel, and why none: every predicate has a case that holds and one that does not."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ MIXTURE = ModelFacts(
 CASES = [
     # predicate, argument, fields that hold, fields that do not, code of the finding
     pytest.param(
-        "vendor_in", "nvidia", {}, {"card": "AMD Instinct MI300X"}, "engine.cannot_load", id="vendor"
+        "vendor_in", "nvidia", {}, {"card": "AMD Instinct MI300X"}, "engine.other_vendor", id="vendor"
     ),
     pytest.param("min_sm", "89", {"card": H100}, {"card": A6000}, "capability.too_old", id="capability"),
     pytest.param("sm_is", "90", {"card": H100}, {"card": A6000}, "capability.other_kernel", id="exactly"),
@@ -121,6 +122,15 @@ CASES = [
     pytest.param(
         "tp_is_one", "", {}, {"placement": Placement(tp=2)}, "engine.no_tensor_parallel", id="layers-only"
     ),
+    pytest.param(
+        "pp_within_layers",
+        "",
+        {"placement": Placement(pp=8), "model": replace(MIXTURE, num_layers=8)},
+        {"placement": Placement(pp=8), "model": MIXTURE},
+        "shape.more_stages_than_layers",
+        id="stages",
+    ),
+    pytest.param("kv_dtype_in", "auto|f16", {}, {"kv_dtype": "fp8"}, "kv.unsupported", id="kv-dtype"),
 ]
 
 

@@ -27,7 +27,7 @@ def predict(a_device):
             device=device or a_device(),
             workload=Workload(context_tokens=context, concurrency=concurrency),
             weights_bytes_read=40_000_000_000,
-            kv_bytes_per_token=kv,
+            kv_bytes_read=kv,
             params=70e9,
             weight_bits=4.0,
             evidence=base,
@@ -51,8 +51,9 @@ def test_tensor_parallel_reads_on_all_ranks_at_once(predict):
 
 def test_a_batch_shares_the_weights_and_each_reads_its_own_cache(predict):
     # Halfway through its answer a sequence of 8192 tokens at 3:1 holds 8192 x 0.875 = 7168.
-    found = predict(concurrency=4, kv=300_000.0)
-    step_bytes = 40e9 + 4 * 7168 * 300_000
+    kv_bytes_read = 7168 * 300_000
+    found = predict(concurrency=4, kv=kv_bytes_read)
+    step_bytes = 40e9 + 4 * kv_bytes_read
     assert found.decode_tokens_per_s == pytest.approx(768e9 * 0.5 / step_bytes)
     assert found.total_tokens_per_s == pytest.approx(4 * found.decode_tokens_per_s)
 
