@@ -36,6 +36,8 @@ def find_commands():
         )
     for service in yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"].values():
         found.add(shlex.join(service["command"]))
+    pod = yaml.safe_load((DEPLOY / "kubernetes" / "bitwright.yaml").read_text())["spec"]["template"]["spec"]
+    found |= {shlex.join(container["args"]) for container in pod["containers"]}
     dockerfile = (DEPLOY / "docker" / "Dockerfile").read_text()
     found |= {
         " ".join(words) for words in re.findall(r'^CMD \["(bitwright)", "(\w+)"\]', dockerfile, re.MULTILINE)
