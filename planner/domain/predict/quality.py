@@ -2,8 +2,8 @@
 
 Nearness, best first: the same model, scheme and method (`measured`); the same family within a factor of three
 in size (`same-family`); any family within a factor of 2.5 (`size-trend`); the scheme, or failing that its
-width, anywhere (`prior`). The first pool with enough rows answers; a source of n rows weighs the square root of
-n. Where the benchmark itself has too few rows, its relatives (`data/benchmarks.csv`) join. Losses of
+width, anywhere (`prior`). The first pool with enough rows answers, a thin one joined by formats of about its width;
+a source of n rows weighs the square root of n. Where the benchmark itself has too few rows, its relatives (`data/benchmarks.csv`) join. Losses of
 other models are scaled by (their parameters / this model's) ^ 0.25. The interval covers 90 % of the pool, and
 is never narrower than the spread of single results around their median. Without rows there is no interval:
 `insufficient`.
@@ -29,8 +29,19 @@ WIDTH_EXPONENT = 0.7
 """Each bit less multiplies the loss by 2 ^ 0.7: in evidence/quality.csv general tasks lose 1.0 % at the median
 in 4 bits and 0.14 % in 8 (log2 7 / 4 = 0.7). Used only where a scheme has no rows of its own."""
 PRIOR_ROWS = 4
+THIN_ROWS = 8
+"""A pool of other families' models with fewer rows is joined by formats of about its width: three checkpoint
+cards of different models say less about 8 bits than all that was measured near 8 bits."""
 NEVER_BETTER_THAN = {"rtn": "gptq"}
 """Rounding alone does not beat GPTQ; where its pool says so, it holds easier models, and GPTQ's pool answers."""
+NEVER_WORSE_THAN: Mapping[str, tuple[str, float]] = {
+    "Q8_0": ("Q6_K", 6.5625),
+    "Q6_K": ("Q5_K_M", 5.69),
+    "Q5_K_M": ("Q4_K_M", 4.85),
+    "Q4_K_M": ("Q4_K_S", 4.58),
+}
+"""llama.cpp's types beside the next narrower one and its bits: more bits of the same kind lose no more, and where
+the pools say so, the narrower one's answers."""
 UNTOLD_METHODS = frozenset({"gguf", "fp8", "int8", "nvfp4", "mxfp4", ""})
 """Methods in evidence that name only a format: they match any method that makes it."""
 PER_CHANNEL = -1
@@ -104,7 +115,14 @@ def _predict(ask: QualityAsk, evidence: EvidenceBase) -> QualityPrediction:
     if pool is not None and pool.basis != "measured" and ask.method in NEVER_BETTER_THAN:
         other = _nearest_pool(replace(ask, method=NEVER_BETTER_THAN[ask.method]), own, related, evidence.memo)
         if other is not None and _weighted_median(other) < _weighted_median(pool):
-            pool = replace(other, basis="same-family" if other.basis == "measured" else other.basis)
+            pool = _borrow(other)
+    narrower = ask
+    while pool is not None and pool.basis != "measured" and narrower.scheme in NEVER_WORSE_THAN:
+        scheme, bits = NEVER_WORSE_THAN[narrower.scheme]
+        narrower = replace(narrower, scheme=scheme, bits=bits)
+        other = _nearest_pool(narrower, own, related, evidence.memo)
+        if other is not None and _weighted_median(other) > _weighted_median(pool):
+            pool = _borrow(other)
     if pool is None:
         return _insufficient(ask.benchmark)
     likely = _weighted_median(pool)
@@ -129,6 +147,11 @@ def _predict(ask: QualityAsk, evidence: EvidenceBase) -> QualityPrediction:
         sources=_sources(pool.rows),
         basis=pool.basis,
     )
+
+
+def _borrow(pool: _Pool) -> _Pool:
+    """Another recipe's pool: what it measured on this very model is the family's for this one."""
+    return replace(pool, basis="same-family") if pool.basis == "measured" else pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +202,14 @@ def _nearest_pool(ask: QualityAsk, own: _Rows, related: _Rows, memo: dict[Any, A
     )
     for basis, find_rows in tiers:
         rows = find_rows()
-        if len(rows) >= MIN_ROWS:
-            return _Pool(basis, rows, [_scaled_change(row, ask) for row in rows])
+        if len(rows) < MIN_ROWS:
+            continue
+        if basis != "same-family" and len(rows) < THIN_ROWS:
+            is_similar = _similar_gguf if any(row.method == "gguf" for row in rows) else _similar_width
+            thin = len(rows)
+            rows = list(dict.fromkeys([*rows, *_similar_rows(ask, own, related, memo, is_similar)]))
+            basis = basis if len(rows) == thin else "prior"
+        return _Pool(basis, rows, [_scaled_change(row, ask) for row in rows])
     return None
 
 

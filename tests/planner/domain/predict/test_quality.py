@@ -143,3 +143,27 @@ def test_a_loud_source_does_not_drown_the_others(a_quality_row):
 
 def test_every_figure_names_its_sources(three_rows):
     assert predict(three_rows).sources == ("a paper (3)",)
+
+
+def test_more_bits_of_one_kind_never_lose_more(a_quality_row):
+    # Three unlucky models in 8 bits (3 % lost) beside nine in 4 bits (1 % lost).
+    gguf = {"method": "gguf", "group_size": None}
+    rows = [
+        *(
+            a_quality_row(
+                evidence_id=n, model_id=f"test/a{n}-1b", scheme="Q8_0", bits=8.5, value=58.2, **gguf
+            )
+            for n in range(3)
+        ),
+        *(
+            a_quality_row(
+                evidence_id=10 + n, model_id=f"test/b{n}-1b", scheme="Q4_K_M", bits=4.85, value=59.4, **gguf
+            )
+            for n in range(9)
+        ),
+    ]
+    asked = {"method": "rtn", "group_size": None}
+    narrow = predict(rows, scheme="Q4_K_M", bits=4.85, **asked)
+    wide = predict(rows, scheme="Q8_0", bits=8.5, **asked)
+    assert narrow.loss == pytest.approx(0.01)
+    assert wide.loss <= narrow.loss
