@@ -23,7 +23,7 @@ class Settings:
     server: str
     """BITWRIGHT_SERVER: address of the service. Default: the one that owns the home."""
     token: str = field(repr=False)
-    """BITWRIGHT_TOKEN: the service's token, with scopes plan, run and approve. Default: the home's own."""
+    """BITWRIGHT_TOKEN: the service's token, to plan, run, approve and speak for others. Default: the home's own."""
     bot_token: str = field(repr=False)
     """BITWRIGHT_SLACK_BOT_TOKEN: the app's bot token (xoxb-…)."""
     signing_secret: str = field(repr=False)
