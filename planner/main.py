@@ -1,6 +1,7 @@
 """Where parts meet: settings, adapters, use cases, doors. Nothing is opened before a command needs it."""
 
 import os
+import secrets
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -79,6 +80,7 @@ def serve_home(
     host: str | None,
     port: int,
     parent_pid: int | None,
+    token: str | None = None,
     on_ready: Callable[[LiveServer], None],
 ) -> None:
     """Own the home's database and serve it until told to end.
@@ -88,7 +90,7 @@ def serve_home(
         BadInput: `service.no_token`, it is to listen beyond loopback and nobody was given a token.
     """
     from planner.api.service import check_exposure, run_service
-    from planner.usecases.claim_job import extend_leases
+    from planner.usecases.claim_job import extend_leases, give_back_lapsed_jobs
 
     server = find_live_server(settings.home)
     if server is not None:
@@ -100,8 +102,19 @@ def serve_home(
     workshop = open_workshop(settings)
     try:
         check_exposure(workshop, host)
-        extend_leases(workshop)
-        run_service(workshop, settings.home, host=host, port=port, parent_pid=parent_pid, on_ready=on_ready)
+        if parent_pid is None:
+            extend_leases(workshop)
+        else:
+            give_back_lapsed_jobs(workshop)
+        run_service(
+            workshop,
+            settings.home,
+            host=host,
+            port=port,
+            parent_pid=parent_pid,
+            token=token or secrets.token_urlsafe(24),
+            on_ready=on_ready,
+        )
     finally:
         workshop.close()
 

@@ -1,7 +1,6 @@
 """Run the application, on loopback unless told otherwise, and say in the home's `server.json` that it does."""
 
 import os
-import secrets
 import signal
 import socket
 import threading
@@ -30,6 +29,7 @@ def run_service(
     host: str | None = None,
     port: int,
     parent_pid: int | None,
+    token: str,
     on_ready: Callable[[LiveServer], None],
 ) -> None:
     """Serve until SIGTERM, SIGINT or, where one is named, the parent's end.
@@ -38,7 +38,6 @@ def run_service(
         MachineRefused: `service.port_taken`.
     """
     listener = open_listener(port, host or HOST)
-    token = secrets.token_urlsafe(24)
     app = make_app(workshop, token, lambda: server.should_exit)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="on"

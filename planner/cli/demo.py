@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from planner.cli.door import Session, open_server_door
+from planner.cli.home_service import open_service
 from planner.cli.making import Wish, run_quantize
 from planner.cli.outcome import print_outcome
-from planner.cli.processes import end_like_ctrl_c, open_service
+from planner.cli.processes import end_like_ctrl_c
 from planner.cli.quantize import make_job_console, show_plan
 
 FAMOUS_ASK = "qwen-72b for 2x A6000"
@@ -53,7 +54,7 @@ def demo(session: Session) -> int:
         else "One to three minutes: the tools' environments are there already.",
     )
     end_like_ctrl_c()
-    with open_service(session.settings) as server, open_server_door(server) as door:
+    with open_service(session.settings) as service, open_server_door(service.server) as door:
         head(console, f'bitwright plan "{FAMOUS_ASK}"')
         show_plan(door.plan({"ask": FAMOUS_ASK}))
         outcomes = []
@@ -67,7 +68,7 @@ def demo(session: Session) -> int:
                 is_approved=True,
                 show_plan=lambda decision: show_choice(console, decision),
             )
-            outcomes.append(run_quantize(session.settings, server, door, wish, console))
+            outcomes.append(run_quantize(session.settings, service, door, wish, console))
     for act, (decision, job) in zip(ACTS, outcomes, strict=True):
         head(console, f"predicted beside measured: {act.title}")
         print_outcome(console, decision, job)

@@ -22,6 +22,7 @@ from planner.usecases.examine_machine import (
     Finding,
     judge_commands,
     judge_folder,
+    judge_lapsed_jobs,
     judge_packages,
     judge_python,
     judge_slack,
@@ -137,9 +138,11 @@ def examine_database(session: Session, *, is_writable: bool) -> list[Finding]:
             Finding(name="database", verdict="warning" if verdict == "warning" else "ok", message=owner),
             tables or _tables_load(settings),
         ]
-    refused = _open(session, settings)
+    lapsed: list[str] = []
+    refused = _open(session, settings, lapsed)
     if refused is None:
-        return [Finding(name="database", verdict="ok", message="opens"), _tables_load(settings)]
+        opens = Finding(name="database", verdict="ok", message="opens")
+        return [opens, _tables_load(settings), *judge_lapsed_jobs(lapsed)]
     return [refused]
 
 
@@ -147,14 +150,16 @@ def _tables_load(settings: Settings) -> Finding:
     return Finding(name="tables", verdict="ok", message=f"{settings.data} loads")
 
 
-def _open(session: Session, settings: Settings) -> Finding | None:
-    """What refused when everything was opened; None when nothing did."""
+def _open(session: Session, settings: Settings, lapsed: list[str] | None = None) -> Finding | None:
+    """What refused when everything was opened; None when nothing did. Jobs whose lease is over join `lapsed`."""
     try:
         workshop = session.open_workshop(settings)
         try:
             version = workshop.knowledge.version()
             workshop.knowledge.tables(version)
             workshop.knowledge.evidence(version)
+            if lapsed is not None:
+                lapsed += workshop.claims.list_lapsed_jobs(workshop.clock.now())
         finally:
             workshop.close()
     except BitwrightError as error:

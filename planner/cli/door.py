@@ -20,9 +20,10 @@ class Serve(Protocol):
         host: str | None,
         port: int,
         parent_pid: int | None,
+        token: str | None,
         on_ready: Callable[[LiveServer], None],
     ) -> None:
-        """Serve; `on_ready` is told the address."""
+        """Serve, answering to `token` or one made now; `on_ready` is told the address."""
         ...
 
 

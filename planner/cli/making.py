@@ -2,9 +2,11 @@
 
 import os
 import platform
+import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,16 @@ from rich.console import Console
 
 from planner.cli.door import Door
 from planner.cli.following import FINAL_STATES, follow_job
+from planner.cli.home_service import HomeService
 from planner.cli.processes import bitwright, end_process, started, undisturbed
 from planner.cli.progress import make_progress
-from planner.domain.errors import BitwrightError, JobFailed, MachineRefused
-from planner.live_server import LiveServer
+from planner.domain.errors import BitwrightError, JobFailed, MachineRefused, Unreachable
 from planner.settings import Settings
 
 MACHINE_CODES = ("preflight.", "host.", "environment.disk_full")
 """Beginnings of the codes with which this machine, not the work, refused a job."""
+REVIVALS = 3
+"""How often a service that goes away during one job is opened again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class Wish:
 
 
 def run_quantize(
-    settings: Settings, server: LiveServer, door: Door, wish: Wish, console: Console
+    settings: Settings, service: HomeService, door: Door, wish: Wish, console: Console
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """From a wish to a completed job and its decision with measurements; the job is empty when nothing fits.
 
@@ -59,7 +63,7 @@ def run_quantize(
         with undisturbed():
             job = door.submit_job(decision["decision_id"], {}, calibration)
             ending.callback(_cancel_unfinished, door, job["job_id"])
-        job = _run_job(settings, server, door, wish, job, console)
+        job = _run_job(settings, service, door, wish, job, console)
     if job["state"] != "completed":
         raise explain_end(job)
     return door.show_decision(decision["decision_id"]), job
@@ -82,19 +86,24 @@ def executor_command(url: str, job_id: str, artifacts: Path | None) -> list[str]
 
 
 def _run_job(
-    settings: Settings, server: LiveServer, door: Door, wish: Wish, job: dict[str, Any], console: Console
+    settings: Settings,
+    service: HomeService,
+    door: Door,
+    wish: Wish,
+    job: dict[str, Any],
+    console: Console,
 ) -> dict[str, Any]:
     """Have a submitted job approved and run by an executor of our own; the job when it is over."""
     job_id = job["job_id"]
     if job["wanted_host"] is not None:
-        return _wait_for_host(door, wish, job, console)
+        return _wait_for_host(service, door, wish, job, console)
     with ExitStack() as ending:
         # Last in, first out: the job is cancelled before its executor is ended (and, where none came to be, later).
         executor = ending.enter_context(
             started(
-                executor_command(server.url, job_id, wish.artifacts),
+                executor_command(service.server.url, job_id, wish.artifacts),
                 settings.home / "logs" / "executor.log",
-                environment={"BITWRIGHT_TOKEN": server.token},
+                environment={"BITWRIGHT_TOKEN": service.server.token},
             )
         )
         ending.callback(_cancel_unfinished, door, job_id)
@@ -102,26 +111,47 @@ def _run_job(
             click.confirm("Make it?", default=True, abort=True)
         door.approve_job(job_id)
         console.print(f"making it   job {job_id} on {platform.node()}", soft_wrap=True)
-        with make_progress(console) as progress:
-            for event in follow_job(door, job_id, executor):
-                progress.tell(event)
-        job = door.find_job(job_id)
+        job = _follow_to_end(service, door, job_id, executor, console)
         if job["state"] == "completed":
             end_process(executor)
     return job
 
 
-def _wait_for_host(door: Door, wish: Wish, job: Mapping[str, Any], console: Console) -> dict[str, Any]:
+def _wait_for_host(
+    service: HomeService, door: Door, wish: Wish, job: Mapping[str, Any], console: Console
+) -> dict[str, Any]:
     """Have a job approved that was planned for a host by name: its own executor runs it, not one of ours."""
     job_id = job["job_id"]
     if not wish.is_approved:
         click.confirm("Make it?", default=True, abort=True)
     door.approve_job(job_id)
     console.print(f"making it   job {job_id} on {job['wanted_host']}", soft_wrap=True)
+    return _follow_to_end(service, door, job_id, None, console)
+
+
+def _follow_to_end(
+    service: HomeService,
+    door: Door,
+    job_id: str,
+    executor: subprocess.Popen[bytes] | None,
+    console: Console,
+) -> dict[str, Any]:
+    """Tell each event once until the job is over; the job. A service that went away is opened again."""
+    told = 0
     with make_progress(console) as progress:
-        for event in follow_job(door, job_id, None):
-            progress.tell(event)
-    return door.find_job(job_id)
+        for revivals_left in reversed(range(REVIVALS + 1)):
+            try:
+                for event in islice(follow_job(door, job_id, executor), told, None):
+                    told += 1
+                    progress.tell(event)
+                job = door.find_job(job_id)
+                if job["state"] in FINAL_STATES:
+                    return job
+            except Unreachable:
+                if not revivals_left:
+                    raise
+            service.revive()
+    raise JobFailed("job.not_followed", f"The service ended job {job_id}'s events early, again and again.")
 
 
 def _cancel_unfinished(door: Door, job_id: str) -> None:

@@ -4,7 +4,6 @@ Each gets a session of its own, so that Ctrl-C reaches the command alone, which 
 is told this process's id, so that it ends by itself should the command be killed.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -13,29 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from planner.cli.server_door import KINDS
 from planner.domain.errors import MachineRefused
-from planner.live_server import LiveServer, find_live_server, read_server
-from planner.settings import Settings
 
 END_SECONDS = 20.0
 """More than a backend's own grace: its group is ended before its executor is."""
-
-
-@contextmanager
-def open_service(settings: Settings) -> Iterator[LiveServer]:
-    """The service that owns the home: a live one, or one that is started here and ended here.
-
-    Raises:
-        BitwrightError: what the service refused when it started.
-    """
-    live = find_live_server(settings.home)
-    if live is not None:
-        yield live
-        return
-    command = bitwright("serve", "--port", "0", "--parent-pid", str(os.getpid()), "--json")
-    with started(command, settings.home / "logs" / "service.log", output=subprocess.PIPE) as service:
-        yield _wait_for_service(service, settings)
 
 
 @contextmanager
@@ -99,21 +79,3 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
             process.wait()
     if process.stdout is not None:
         process.stdout.close()
-
-
-def _wait_for_service(service: subprocess.Popen[bytes], settings: Settings) -> LiveServer:
-    """Its first line says that it is ready, or what it refused."""
-    assert service.stdout is not None
-    line = service.stdout.readline()
-    try:
-        said = json.loads(line)
-    except ValueError:
-        said = {}
-    if error := said.get("error"):
-        kind = KINDS.get(service.wait(), MachineRefused)
-        raise kind(error["code"], error["message"])
-    server = read_server(settings.home)
-    if server is None or server.pid != said.get("pid"):
-        log = settings.home / "logs" / "service.log"
-        raise MachineRefused("service.not_started", f"The service did not start. Its log is {log}.")
-    return server

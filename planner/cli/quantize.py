@@ -14,9 +14,10 @@ import click
 from rich.console import Console
 
 from planner.cli.door import Session, open_server_door
+from planner.cli.home_service import open_service
 from planner.cli.making import Wish, run_quantize
 from planner.cli.outcome import locate_serve, print_outcome, serve_of
-from planner.cli.processes import end_like_ctrl_c, open_service
+from planner.cli.processes import end_like_ctrl_c
 from planner.domain.errors import BadInput
 
 PIPE_WIDTH = 120
@@ -67,8 +68,8 @@ def quantize(
     )
     console = make_job_console(as_json=as_json)
     end_like_ctrl_c()
-    with open_service(session.settings) as server, open_server_door(server) as door:
-        decision, job = run_quantize(session.settings, server, door, wish, console)
+    with open_service(session.settings) as service, open_server_door(service.server) as door:
+        decision, job = run_quantize(session.settings, service, door, wish, console)
         if decision["chosen"] is None:
             return 3
         if as_json:

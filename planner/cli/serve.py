@@ -16,9 +16,17 @@ from planner.live_server import LiveServer
     "--host", help="Listen on this address, not on loopback alone; needs a token: bitwright token create."
 )
 @click.option("--parent-pid", type=int, hidden=True, help="End when this process does.")
+@click.option("--handed-token", envvar="BITWRIGHT_HANDED_TOKEN", hidden=True, help="The token to answer to.")
 @click.option("--json", "as_json", is_flag=True, help="Say the address as one JSON object.")
 @click.pass_obj
-def serve(session: Session, host: str | None, port: int, parent_pid: int | None, as_json: bool) -> int:
+def serve(
+    session: Session,
+    host: str | None,
+    port: int,
+    parent_pid: int | None,
+    handed_token: str | None,
+    as_json: bool,
+) -> int:
     """Serve this home: plans, decisions, jobs and audit over REST, until Ctrl-C or SIGTERM."""
     home = session.settings.home
 
@@ -29,5 +37,7 @@ def serve(session: Session, host: str | None, port: int, parent_pid: int | None,
             click.echo(f"serving {home} at {server.url}; the token is in {home / 'server.json'}")
             click.echo(f"an executor for this host: bitwright executor --server {server.url}")
 
-    session.serve(session.settings, host=host, port=port, parent_pid=parent_pid, on_ready=announce)
+    session.serve(
+        session.settings, host=host, port=port, parent_pid=parent_pid, token=handed_token, on_ready=announce
+    )
     return 0

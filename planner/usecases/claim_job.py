@@ -2,7 +2,8 @@
 
 A lease that ends unrenewed gives the job back: the next host may claim it, and the first one's claim then names no
 job any more. Until somebody else has it, the first host takes its job up again by renewing. A service that starts
-gives every lease another length: nobody could renew while it was away.
+to stay gives every lease another length: nobody could renew while it was away. One that a command starts for
+itself, at an address no other host knew, gives back what has lapsed instead.
 """
 
 import secrets

@@ -78,6 +78,20 @@ def judge_folder(name: str, folder: str, *, why_not: str, free_bytes: int, needs
     return Finding(name=name, verdict="ok", message=said)
 
 
+def judge_lapsed_jobs(job_ids: Sequence[str]) -> list[Finding]:
+    """Nothing where every claimed job has its lease; else which have not."""
+    if not job_ids:
+        return []
+    return [
+        Finding(
+            name="jobs",
+            verdict="warning",
+            message=f"claimed by a host that was not heard of since its lease ended: {', '.join(job_ids)}",
+            advice="the next bitwright quantize makes them claimable again; bitwright jobs cancel ID ends one",
+        )
+    ]
+
+
 def judge_commands(failures: Mapping[str, str], found: Sequence[str]) -> list[Finding]:
     """Whether `executor` and `bot` are there and can be loaded; `failures` says why one cannot."""
     findings = []

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("planner", "executors", "bot")
 SETTINGS = [path for name in PACKAGES if (path := ROOT / name / "settings.py").exists()]
-HANDED_ON = {"BITWRIGHT", "BITWRIGHT_LIFELINE"}
+HANDED_ON = {"BITWRIGHT", "BITWRIGHT_LIFELINE", "BITWRIGHT_HANDED_TOKEN"}
 """Not for people: the name alone, and what a process gives to the ones it starts."""
 VARIABLE = re.compile(r"BITWRIGHT_[A-Z][A-Z_]*")
 

@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+from planner.live_server import find_live_server
+
 pytestmark = pytest.mark.slow
 
 
@@ -57,15 +59,28 @@ def test_a_stop_cancels_the_job_and_leaves_nothing(shell, hanging, number):
     assert the_job(shell)["state"] == "cancelled"
 
 
-def test_a_service_killed_in_the_middle_leaves_a_home_that_opens(shell, hanging):
-    os.kill(shell.find_process("main serve"), signal.SIGKILL)
-    _, complaints = hanging.communicate(timeout=60)
-    assert hanging.returncode == 5
-    assert "[service.unreachable]" in complaints
-    assert shell.processes() == {}
-    assert shell.artifacts() == []
+def test_a_service_killed_in_the_middle_is_opened_again_and_the_job_goes_on(shell, hanging):
+    killed = shell.find_process("main serve")
+    os.kill(killed, signal.SIGKILL)
+    again = shell.wait_until(lambda: find_live_server(shell.home), 30)
+    assert again.pid != killed
     assert the_job(shell)["state"] == "claimed"
+    hanging.send_signal(signal.SIGINT)
+    hanging.communicate(timeout=30)
+    assert hanging.returncode == 130
+    assert shell.processes() == {}
+    assert the_job(shell)["state"] == "cancelled"
     assert shell.ask("replay", the_job(shell)["decision_id"])["identical"]
+
+
+def test_a_second_quantize_outlives_the_first_that_was_killed(shell, hanging, ask):
+    shell.behave("GOOD")
+    second = shell.start(*ask)
+    shell.wait_until(lambda: len(shell.ask("jobs")["jobs"]) == 2)
+    hanging.kill()
+    _, complaints = second.communicate(timeout=60)
+    assert second.returncode == 0, complaints
+    shell.wait_until(lambda: not shell.processes())
 
 
 def test_a_killed_command_takes_its_processes_with_it(shell, hanging):
