@@ -67,6 +67,7 @@ def open_workshop(settings: Settings) -> Workshop:
         counts=CountStore(database),
         clock=clock,
         audit=partial(run_audit_query, database),
+        together=database.transaction,
         cache=settings.cache,
         close=database.close,
         lease_seconds=settings.lease_seconds,

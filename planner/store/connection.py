@@ -30,6 +30,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._turn = threading.RLock()
+        self._own = threading.local()  # a thread's cursor while it is in a transaction
         _spare_lookups()
         self._connection = _connect(path)
         try:
@@ -39,7 +40,11 @@ class Database:
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of one's own, closed at the end."""
+        """A cursor of one's own, closed at the end; in a transaction, the transaction's."""
+        held = getattr(self._own, "cursor", None)
+        if held is not None:
+            yield held
+            return
         cursor = self._connection.cursor()
         try:
             yield cursor
@@ -59,15 +64,21 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor whose statements are kept together or not at all."""
+        """A cursor whose statements are kept together or not at all, with all that the thread does inside."""
         with self.writer() as cursor:
+            if getattr(self._own, "cursor", None) is not None:
+                yield cursor  # part of the transaction around it
+                return
             cursor.execute("BEGIN")
+            self._own.cursor = cursor
             try:
                 yield cursor
             except BaseException:
                 with suppress(duckdb.Error):  # a database that could not write has rolled back by itself
                     cursor.execute("ROLLBACK")
                 raise
+            finally:
+                self._own.cursor = None
             cursor.execute("COMMIT")
 
     def close(self) -> None:

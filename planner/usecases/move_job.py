@@ -24,9 +24,17 @@ def move_job(
         BadInput: `job.illegal_move`, also when somebody else moved it since it was read.
     """
     now = workshop.clock.now()
-    while True:
+    event: dict[str, Any] = {"event": "state", "state": state}
+    if host is not None:
+        event["host"] = host
+    if approved_by is not None:
+        event["by"] = approved_by
+    if error is not None:
+        event["error"] = dict(error)
+    # Together, so that whoever sees a job that is over has been told all of it.
+    with workshop.together():
         check_move(job, state)
-        if workshop.jobs.move_job(
+        while not workshop.jobs.move_job(
             job.job_id,
             job.state,
             state,
@@ -37,14 +45,7 @@ def move_job(
             result=result,
             error=error,
         ):
-            break
-        job = workshop.jobs.find_job(job.job_id)
-    event: dict[str, Any] = {"event": "state", "state": state}
-    if host is not None:
-        event["host"] = host
-    if approved_by is not None:
-        event["by"] = approved_by
-    if error is not None:
-        event["error"] = dict(error)
-    workshop.job_events.add_job_event(job.job_id, event, now)
-    return workshop.jobs.find_job(job.job_id)
+            job = workshop.jobs.find_job(job.job_id)
+            check_move(job, state)
+        workshop.job_events.add_job_event(job.job_id, event, now)
+        return workshop.jobs.find_job(job.job_id)

@@ -1,7 +1,7 @@
 """A finished job: its measurement beside the promise, and as evidence for the next decision.
 
-The job moves first, so that a report sent twice is recorded once; everything else follows from what the report
-holds, which the job keeps.
+The job moves first, so that a report sent twice is recorded once; whoever hears that it is completed finds its
+measurements, for all of it is kept together or not at all.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,13 @@ def record_measurement(
     if job.state != "claimed":
         return job
     result = {"artifact_dir": artifact_dir, "manifest": dict(manifest), "measurement": dict(measurement)}
-    job = move_job(workshop, job, "completed", result=result)
+    with workshop.together():
+        job = move_job(workshop, job, "completed", result=result)
+        _record_figures(workshop, job, measurement)
+    return job
+
+
+def _record_figures(workshop: Workshop, job: Job, measurement: Mapping[str, Any]) -> None:
     decision = workshop.decisions.find_decision(job.decision_id)
     choice = {name: job.specification.get(name) for name in CHOICE_FIELDS}
     made = choose_candidate(decision.body, choice)
@@ -53,7 +59,6 @@ def record_measurement(
         workshop.measurements.add_measurement(row)
     for evidence in make_evidence(_name_subject(workshop, job, decision, made), measurement, now):
         workshop.evidence.add_row(evidence)
-    return job
 
 
 def _name_subject(workshop: Workshop, job: Job, decision: Decision, made: Mapping[str, Any]) -> Subject:

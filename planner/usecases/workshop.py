@@ -1,6 +1,7 @@
 """Everything the use cases work with, put together once in `main`."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ class Workshop:
     clock: Clock
     audit: Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
     """Column names and rows of one SELECT."""
+    together: Callable[[], AbstractContextManager[Any]]
+    """What is recorded inside is kept, and seen by others, together or not at all."""
     cache: Path
     """Where executors keep what can be rebuilt."""
     close: Callable[[], None]

@@ -1,7 +1,10 @@
 """A finished job stands beside its promise, and the next plan believes it."""
 
+from dataclasses import replace
+
 import pytest
 
+from planner.domain.errors import MachineRefused
 from planner.usecases.approve_job import approve_job
 from planner.usecases.claim_job import claim_job
 from planner.usecases.plan_model import plan_model
@@ -16,11 +19,11 @@ from planner.usecases.submit_job import submit_job
 def complete(workshop):
     """Submit, approve, claim and complete a job of a decision; the job and its claim."""
 
-    def run(decision, measurement):
+    def run(decision, measurement, within=workshop):
         approve_job(workshop, submit_job(workshop, decision.decision_id).job_id)
         claim = claim_job(workshop, "here")
         report = {"artifact_dir": "/made", "manifest": {"files": []}, "measurement": measurement}
-        return record_measurement(workshop, claim.claim_id, **report), claim
+        return record_measurement(within, claim.claim_id, **report), claim
 
     return run
 
@@ -103,3 +106,21 @@ def test_what_is_measured_later_does_not_change_a_recorded_decision(
 ):
     complete(tiny_plan, a_measurement(perplexity=29.0))
     assert replay_decision(workshop.decisions, workshop.knowledge, tiny_plan.decision_id)["identical"]
+
+
+class FullLog:
+    """An evidence log that takes no more."""
+
+    def add_row(self, row):
+        raise MachineRefused("home.disk_full", "No space left.")
+
+
+def test_a_measurement_that_cannot_be_kept_leaves_the_job_claimed_and_nothing_recorded(
+    workshop, tiny_plan, complete, a_measurement
+):
+    with pytest.raises(MachineRefused):
+        complete(tiny_plan, a_measurement(), within=replace(workshop, evidence=FullLog()))
+    (job,) = workshop.jobs.list_jobs(tiny_plan.decision_id, 2)
+    assert job.state == "claimed"
+    assert workshop.job_events.list_job_events(job.job_id, 0)[-1]["event"]["state"] == "claimed"
+    assert show_decision(workshop, tiny_plan.decision_id)["measurements"] == []
