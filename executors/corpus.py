@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import sysconfig
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +94,19 @@ def read_docstrings(stdlib: Path) -> Iterator[tuple[str, list[str]]]:
         except (SyntaxError, ValueError, OSError):
             continue
         kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        found = [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds)]
+        found = [ast.get_docstring(node) or "" for node in walk_statements(tree) if isinstance(node, kinds)]
         if docstrings := [text for text in found if len(text) >= SHORTEST_DOCSTRING]:
             yield ".".join(relative.with_suffix("").parts), docstrings
+
+
+def walk_statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes of `ast.walk`, in its order, but for expressions: most of a tree, and no docstring is in them."""
+    waiting: deque[ast.AST] = deque([tree])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+            waiting.extend(getattr(node, field, ()))
 
 
 def is_held_out(module: str) -> bool:
