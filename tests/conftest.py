@@ -3,25 +3,18 @@
 import json
 import shutil
 import struct
-import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import uvicorn
 from fakes.nvml.fixture import show_cards  # noqa: F401 - a fixture of every package
+from fakes.served import open_server
 
-from planner.api.app import make_app
-from planner.api.service import open_listener
-from planner.contract.client import Client
-from planner.contract.retries import Patience
 from planner.main import open_workshop
 from planner.settings import Settings
-from planner.usecases.plan_model import plan_model
+from planner.usecases.plan_model import plan_model, plan_without_record
 from planner.usecases.read_ask import read_ask
 
 DATA = Path(__file__).parents[1] / "data"
-TOKEN = "a-token-for-tests"
 TINY = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -39,9 +32,11 @@ TINY = {
 
 @pytest.fixture(scope="session")
 def loaded_home(tmp_path_factory):
-    """A home whose database holds the tables: made once, copied for each test."""
+    """A home that knows the tables and this machine's bandwidth: made once, copied for each test."""
     home = tmp_path_factory.mktemp("loaded") / "home"
-    open_workshop(Settings(home=home, cache=home / "cache", data=DATA)).close()
+    opened = open_workshop(Settings(home=home, cache=home / "cache", data=DATA))
+    plan_without_record(opened, read_ask({"ask": "demo for cpu"}))
+    opened.close()
     return home
 
 
@@ -59,20 +54,20 @@ def workshop(home, tmp_path):
     opened.close()
 
 
+@pytest.fixture(scope="session")
+def server():
+    """One loopback port for the services of all tests."""
+    with open_server() as opened:
+        yield opened
+
+
 @pytest.fixture
-def service(workshop):
-    """A real service on a loopback port: `url`, `token`, `client`, `workshop`."""
-    app = make_app(workshop, TOKEN, lambda: server.should_exit)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
-    listener = open_listener(0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with Client(url, TOKEN, patience=Patience(seconds=2.0)) as client:
-        yield SimpleNamespace(url=url, token=TOKEN, client=client, workshop=workshop)
-    server.should_exit = True
-    thread.join()
-    listener.close()
+def service(server, workshop, monkeypatch):
+    """A real service over a fresh home, which looks for news often: `url`, `token`, `client`, `workshop`."""
+    monkeypatch.setattr("planner.api.claims.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("planner.api.jobs.LOOK_SECONDS", 0.02)
+    with server.serve(workshop) as opened:
+        yield opened
 
 
 @pytest.fixture

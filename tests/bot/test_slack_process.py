@@ -104,6 +104,7 @@ def test_says_why_it_does_not_start(slack, planner, tmp_path, environment, statu
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_finds_the_homes_service_again_when_it_started_anew(slack, loaded_home, tmp_path):
     """The service is killed and started again: another port, another token, the same bot."""
     home = shutil.copytree(loaded_home, tmp_path / "home")

@@ -1,11 +1,15 @@
 """A fake backend that is a real process, a tiny checkpoint, and the shared cache for the slow tests."""
 
 import os
+import shutil
+import sysconfig
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from executors.corpus import open_standard_texts
 from executors.jobs import run_job
 
 FAKE_BACKENDS = Path(__file__).parents[1] / "fakes" / "backends"
@@ -45,8 +49,26 @@ def fake_job(checkpoint):
     return lambda scheme, **changes: a_job(scheme, **{"model_dir": str(checkpoint), **changes})
 
 
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    """A part of Python's standard library: reading all of it for its text takes seconds."""
+    folder, whole = tmp_path_factory.mktemp("library"), Path(sysconfig.get_path("stdlib"))
+    for name in ("email", "json", "urllib"):
+        shutil.copytree(whole / name, folder / name)
+    return folder
+
+
 @pytest.fixture
-def run_fake(fake_cache, artifacts, fake_job):
+def short_work(monkeypatch, library):
+    """Little text is read; processes are looked at often, and ended soon when they do not want to."""
+    monkeypatch.setattr("executors.jobs.open_standard_texts", partial(open_standard_texts, stdlib=library))
+    monkeypatch.setattr("executors.supervise.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("executors.supervise.GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("executors.line.SEND_SECONDS", 0.05)
+
+
+@pytest.fixture
+def run_fake(fake_cache, artifacts, fake_job, short_work):
     """Run a job on the fake backend; the events it told are in `run_fake.events`."""
 
     def run(scheme, *, cancel=None, on_event=None, **changes):

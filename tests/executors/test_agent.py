@@ -16,7 +16,7 @@ from planner.contract.retries import Patience
 
 
 @pytest.fixture
-def agent(service, fake_cache, artifacts, fake_backends):
+def agent(service, fake_cache, artifacts, fake_backends, short_work):
     """An agent whose only backend is the fake one."""
     return Agent(
         client=service.client,
@@ -134,20 +134,20 @@ def test_a_surprise_is_reported_with_a_reference(service, agent, approve):
     assert service.client.find_job(job.job_id).error["code"] == "executor.unexpected"
 
 
-def test_what_is_told_while_the_service_is_gone_is_told_when_it_is_back(service, approve):
+def test_what_is_told_while_the_service_is_gone_is_told_when_it_is_back(service, approve, short_work):
     job = approve()
     claim = service.client.claim_job("gpu-1")
     with Client("http://127.0.0.1:9", "x", patience=Patience(seconds=0.1)) as gone:
         line = Line(gone, claim.claim_id, threading.Event())
         with line:
             line.tell({"event": "stage", "stage": "quantize", "done": 1, "total": 2})
-            time.sleep(0.6)
+            time.sleep(0.3)
             line._client = service.client
     told = [row["event"] for row in service.workshop.job_events.list_job_events(job.job_id, 0)]
     assert told[-1]["done"] == 1
 
 
-def test_a_lost_claim_stops_the_work(service, approve):
+def test_a_lost_claim_stops_the_work(service, approve, short_work):
     approve()
     claim = service.client.claim_job("gpu-1")
     cancel = threading.Event()

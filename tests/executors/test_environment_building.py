@@ -70,6 +70,7 @@ def test_two_at_once_build_one(spec, tmp_path):
     assert len(list((tmp_path / "cache" / "environments").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_package_that_is_not_there_is_told_in_pips_words(spec, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -81,6 +82,7 @@ def test_a_package_that_is_not_there_is_told_in_pips_words(spec, tmp_path, monke
     assert list((tmp_path / "cache" / "environments").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_cancel_ends_the_build_and_leaves_nothing(spec, tmp_path, monkeypatch):
     # pip waits for an index that never answers: a listening socket that accepts nobody.
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -156,21 +156,23 @@ def test_cancel_ends_a_backend_that_ignores_terminate_and_leaves_nothing(run_fak
 
 
 def test_a_killed_executor_leaves_a_partial_folder_that_the_next_job_sweeps_up(
-    run_fake, artifacts, fake_cache, fake_job, fake_backends
+    run_fake, artifacts, fake_cache, fake_job, fake_backends, library
 ):
     """The executor is a process of its own here, killed while the backend writes."""
     program = """if True:
         import json, sys, threading
+        from functools import partial
         from pathlib import Path
-        from executors.jobs import run_job
-        job, cache, artifacts, backends = json.loads(sys.argv[1])
+        from executors import jobs
+        job, cache, artifacts, backends, library = json.loads(sys.argv[1])
+        jobs.open_standard_texts = partial(jobs.open_standard_texts, stdlib=Path(library))
         tell = lambda event: print(event.get("stage"), flush=True)
-        run_job(job, cache=Path(cache), artifacts=Path(artifacts), on_event=tell, cancel=threading.Event(),
+        jobs.run_job(job, cache=Path(cache), artifacts=Path(artifacts), on_event=tell, cancel=threading.Event(),
                 backends_folder=Path(backends))
     """
     run_fake("GOOD")  # the environment exists
     job = fake_job("HANGS", job_id="j9")
-    arguments = json.dumps([job, str(fake_cache), str(artifacts), str(fake_backends)])
+    arguments = json.dumps([job, *map(str, (fake_cache, artifacts, fake_backends, library))])
     with subprocess.Popen(
         [sys.executable, "-c", program, arguments], stdout=subprocess.PIPE, text=True
     ) as executor:

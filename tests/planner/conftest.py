@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fakes.command import bitwright, shared_home  # noqa: F401 - fixtures of every package here
 
 from planner.domain.choose.candidates import Tables
 from planner.domain.choose.predictor import PlanInputs
@@ -135,3 +136,10 @@ def shared_workshop(loaded_home, tmp_path_factory):
     opened = open_workshop(Settings(home=home, cache=home / "cache", data=DATA))
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def shared_service(server, shared_workshop):
+    """A service that a module's questions share: nothing is recorded in it."""
+    with server.serve(shared_workshop) as opened:
+        yield opened

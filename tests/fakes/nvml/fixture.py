@@ -5,6 +5,8 @@ import subprocess
 import pytest
 from fakes.nvml.described import TWO_A6000, build_nvml, show_machine
 
+from executors.locks import hold_lock
+
 
 @pytest.fixture
 def show_cards(request, tmp_path):
@@ -13,7 +15,8 @@ def show_cards(request, tmp_path):
 
     def show(*cards, without=(), init_error=0):
         try:
-            library = build_nvml(folder, without=without)
+            with hold_lock(folder / ".lock", wait_seconds=300.0):  # tests may run in several processes
+                library = build_nvml(folder, without=without)
         except subprocess.CalledProcessError:
             pytest.skip("no C compiler here, and the package registry gives none")
         return show_machine(library, tmp_path / "cards.txt", cards or TWO_A6000, init_error=init_error)

@@ -1,9 +1,6 @@
 """One refusal, one code, one sentence: on the terminal, under --json, and in a problem document."""
 
 import json
-import os
-import subprocess
-import sys
 
 import httpx
 import pytest
@@ -18,32 +15,27 @@ REFUSALS = [
 ]
 
 
-def run_bitwright(home, *arguments):
-    environment = {**os.environ, "BITWRIGHT_HOME": str(home)}
-    command = [sys.executable, "-m", "planner.main", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize(("ask", "exit_status", "http_status", "code"), REFUSALS)
-def test_the_same_code_and_sentence_everywhere(service, loaded_home, ask, exit_status, http_status, code):
-    answer = httpx.post(
-        f"{service.url}/v1/plans", json={"ask": ask}, headers={"Authorization": f"Bearer {service.token}"}
-    )
+def test_the_same_code_and_sentence_everywhere(
+    shared_service, bitwright, ask, exit_status, http_status, code
+):
+    headers = {"Authorization": f"Bearer {shared_service.token}"}
+    answer = httpx.post(f"{shared_service.url}/v1/plans", json={"ask": ask}, headers=headers)
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.status_code, problem["status"]) == (http_status, http_status)
     assert problem["type"] == problem["code"] == problem["error"]["code"] == code
     assert problem["exit_status"] == exit_status
 
-    said = run_bitwright(loaded_home, "plan", ask, "--json")
-    assert said.returncode == exit_status
-    assert json.loads(said.stdout) == {"error": problem["error"]}
+    said = bitwright("plan", ask, "--json")
+    assert said.status == exit_status
+    assert json.loads(said.out) == {"error": problem["error"]}
     assert problem["detail"] == problem["error"]["message"]
 
-    shown = run_bitwright(loaded_home, "plan", ask)
-    assert shown.returncode == exit_status
-    assert shown.stdout == ""
-    assert f"{problem['detail']}  [{code}]" in shown.stderr
+    shown = bitwright("plan", ask)
+    assert shown.status == exit_status
+    assert shown.out == ""
+    assert f"{problem['detail']}  [{code}]" in shown.err
 
 
 @pytest.mark.parametrize(
@@ -65,9 +57,11 @@ def test_the_same_code_and_sentence_everywhere(service, loaded_home, ask, exit_s
         pytest.param("GET", "/v1/decisions?limit=0", None, 422, "request.invalid", id="limit"),
     ],
 )
-def test_whatever_is_refused_is_a_problem_document_with_a_code(service, method, path, body, status, code):
-    headers = {"Authorization": f"Bearer {service.token}"}
-    answer = httpx.request(method, f"{service.url}{path}", json=body, headers=headers)
+def test_whatever_is_refused_is_a_problem_document_with_a_code(
+    shared_service, method, path, body, status, code
+):
+    headers = {"Authorization": f"Bearer {shared_service.token}"}
+    answer = httpx.request(method, f"{shared_service.url}{path}", json=body, headers=headers)
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (status, code)
     assert problem["detail"].endswith((".", "bitwright jobs", "bitwright decisions"))

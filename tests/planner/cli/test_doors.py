@@ -12,8 +12,8 @@ PREDICTION = {"model": "qwen2.5-7b", "scheme": "W4A16", "method": "gptq", "bench
 
 
 @pytest.fixture
-def doors(service):
-    return LocalDoor(service.workshop), ServerDoor(service.client)
+def doors(shared_service):
+    return LocalDoor(shared_service.workshop), ServerDoor(shared_service.client)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ def test_a_home_that_may_not_be_written_is_status_1(bitwright, tmp_path):
     assert "[home.not_writable]" in ran.err
 
 
-def test_a_database_held_by_another_process_is_status_1_with_its_pid(bitwright, home):
+def test_a_database_held_by_another_process_is_status_1_with_its_pid(bitwright, home, monkeypatch):
+    monkeypatch.setattr("planner.store.connection.LOCK_WAIT_S", 0.1)
     script = f"import duckdb, sys; c = duckdb.connect({str(home / 'bitwright.duckdb')!r}); print(1); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-uc", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -42,8 +43,8 @@ def test_a_database_held_by_another_process_is_status_1_with_its_pid(bitwright, 
     "limit",
     [
         pytest.param(4096, id="at-the-first-page"),
-        pytest.param(30_000, id="while-tables-are-made"),
-        pytest.param(3_000_000, id="while-the-tables-are-filled"),
+        pytest.param(30_000, id="while-tables-are-made", marks=pytest.mark.slow),
+        pytest.param(3_000_000, id="while-the-tables-are-filled", marks=pytest.mark.slow),
     ],
 )
 def test_a_full_disk_is_status_1_and_leaves_a_home_that_works_later(start_bitwright, tmp_path, limit):

@@ -45,7 +45,7 @@ def scripted():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", seen=seen, script=script)
     server.shutdown()
