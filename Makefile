@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Fast tests in two processes, a module's tests in one of them; -v only undoes the -q of pyproject.toml.
+FAST := $(BIN)/pytest -v -m "not slow" -n 2 --dist loadscope
+SLOW := $(BIN)/pytest -v -m slow
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast check format clean
@@ -29,11 +32,10 @@ check: $(STAMP)  ## format, lint, types and import rules
 	@$(BIN)/lint-imports
 
 test-fast: check  ## checks and the tests that need no backend (under a minute)
-	@$(BIN)/pytest -m "not slow"
+	@$(FAST)
 
-test: check  ## everything: checks, fast tests and the real backends
-	@$(BIN)/pytest -m "not slow"
-	@$(BIN)/pytest -m slow
+test: check  ## everything: checks, fast tests and the real backends; the slow ones run whatever the fast ones say
+	@fast=0; $(FAST) || fast=$$?; slow=0; $(SLOW) || slow=$$?; exit $$((fast || slow))
 
 format: $(STAMP)  ## rewrite the sources in the house format
 	@$(BIN)/ruff format .
