@@ -95,8 +95,9 @@ def run_script(
         silence_seconds=silence_seconds,
     )
     if last.get("event") == "error":
+        message = str(last.get("message", "It gave no reason."))
         raise BackendFailed(
-            str(last.get("code", "backend.unknown")), str(last.get("message", "It gave no reason."))
+            str(last.get("code", "backend.unknown")), message.replace("See the log.", f"See {log}.")
         )
     if ending.returncode != 0:
         raise explain_death(script.stem, ending, log)

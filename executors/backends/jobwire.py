@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import resource
 import signal
 import sys
@@ -22,6 +23,9 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
+
+SHORT_WRITE = re.compile(r"\d+ requested and \d+ written|File too large")
+"""How NumPy and the system say that a write ended early."""
 
 
 class JobError(Exception):
@@ -87,6 +91,12 @@ def explain_exception(error: Exception) -> dict[str, object]:
     # Libraries wrap the system's error in their own; its words stay.
     if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
         return _error("backend.disk_full", "The disk filled up. Free some space, then retry.")
+    if SHORT_WRITE.search(str(error)):
+        return _error(
+            "backend.disk_full",
+            f"A file could not be written whole ({line}): the disk, a quota or a file size limit (ulimit -f) is at "
+            "its end. Free some space or lift the limit, then retry. See the log.",
+        )
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error):
         return _error("backend.out_of_memory", "Memory ran out. Free some, or run on a host with more.")
     if isinstance(error, OSError):

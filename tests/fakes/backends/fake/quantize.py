@@ -49,7 +49,7 @@ if scheme == "REFUSES":
     say(
         event="error",
         code="backend.missing_shard",
-        message="model-2.safetensors is missing. Download it again.",
+        message="model-2.safetensors is missing. Download it again. See the log.",
     )
     sys.exit(1)
 if scheme == "NO_FILES":
