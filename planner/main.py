@@ -5,7 +5,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import click
 
@@ -160,6 +160,17 @@ class Bitwright(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader that has gone, as `| head` does, ends it without a word."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return _end_unread()
+        except SystemExit as ended:
+            if isinstance(ended.__context__, BrokenPipeError):  # rich leaves so
+                return _end_unread()
+            raise
+
 
 @click.command(cls=Bitwright)
 @click.version_option(__version__)
@@ -183,13 +194,18 @@ def main() -> None:
         click.echo("stopped", err=True)
         status = STOPPED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        status = _end_unread()
     except Exception as error:  # noqa: BLE001 - the last resort: a reference instead of a traceback
         status = report_unexpected(error, read_settings().home, as_json=as_json)
     if status == MachineRefused.exit_status:
         _forget_output()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _end_unread() -> int:
+    """Point standard output at nothing, for nobody reads it any more; the exit status."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    return 0
 
 
 def _forget_output() -> None:

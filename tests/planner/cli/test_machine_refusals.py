@@ -60,6 +60,21 @@ def test_a_full_disk_is_status_1_and_leaves_a_home_that_works_later(start_bitwri
     assert (later.returncode, json.loads(later.stdout)) == (0, {"decisions": []})
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_reader_that_has_gone_is_no_failure(home, options):
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run(
+        [sys.executable, "-m", "planner.main", "plan", "qwen-72b for A6000 and 24k context", *options],
+        env={**os.environ, "BITWRIGHT_HOME": str(home)},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
 def test_the_command_itself_ends_with_its_status(start_bitwright, home):
     ran = start_bitwright("plan", "qwen-72b for 2x A600", home=home)
     assert (ran.returncode, ran.stdout) == (2, "")
