@@ -49,7 +49,8 @@ class EvidenceStore:
         return EvidenceBase(
             version=f"{load.data_sha256}+{highest_id}",
             quality=by_benchmark,
-            efficiency={(row[0], row[1], row[2], row[3]): _efficiency(row) for row in [*efficiency, *own]},
+            efficiency={(row[0], row[1], row[2], row[3]): _efficiency(row) for row in efficiency},
+            own_efficiency={(row[0], row[1], row[2], row[3], row[9]): _efficiency(row[:9]) for row in own},
             jobs={(row[0], row[1], row[2], row[3]): JobRate(*row) for row in rates},
         )
 

@@ -157,14 +157,21 @@ def describe_quality(prediction: QualityPrediction) -> dict[str, Any]:
 
 def describe_speed(speed: SpeedPrediction) -> dict[str, Any]:
     """Speed with the interval of one user's stream."""
-    interval = None if speed.decode_low is None else [speed.decode_low, speed.decode_high]
+    intervals = {}
+    if speed.decode_low is not None:
+        intervals["decode_tokens_per_s"] = [speed.decode_low, speed.decode_high]
+    start = None
+    if speed.decode_at_start is not None:
+        low, start, high = speed.decode_at_start
+        intervals["decode_at_start_tokens_per_s"] = [low, high]
     return {
         "decode_tokens_per_s": speed.decode_tokens_per_s,
+        "decode_at_start_tokens_per_s": start,
         "prefill_tokens_per_s": speed.prefill_tokens_per_s,
         "total_tokens_per_s": speed.total_tokens_per_s,
         "ttft_ms": speed.ttft_ms,
         "itl_ms": speed.itl_ms,
-        "intervals": {} if interval is None else {"decode_tokens_per_s": interval},
+        "intervals": intervals,
         "n_measurements": speed.count,
         "sources": list(speed.sources),
         "basis": speed.basis,

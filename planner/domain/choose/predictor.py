@@ -82,6 +82,7 @@ class Predictor:
             weights_bytes_read=bytes_read,
             kv_bytes_read=kv_read,
             params=count_active_parameters(inputs.model, self.layout),
+            params_total=inputs.model.params_total,
             weight_bits=candidate.scheme.weight_bits,
             evidence=inputs.evidence,
         )

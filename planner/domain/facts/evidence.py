@@ -107,6 +107,8 @@ class EvidenceBase:
     """By benchmark."""
     efficiency: Mapping[tuple[str, str, str, str], Efficiency] = field(default_factory=dict)
     """By (engine, device or `*`, metric, width or `*`)."""
+    own_efficiency: Mapping[tuple[str, str, str, str, int], Efficiency] = field(default_factory=dict)
+    """This home's own figures, by (engine, device, metric, width, size class)."""
     jobs: Mapping[tuple[str, str, str, int], JobRate] = field(default_factory=dict)
     """By (backend, method, device, size class)."""
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)

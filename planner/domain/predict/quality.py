@@ -2,11 +2,11 @@
 
 Nearness, best first: the same model, scheme and method (`measured`); the same family within a factor of three
 in size (`same-family`); any family within a factor of 2.5 (`size-trend`); the scheme, or failing that its
-width, anywhere (`prior`). The first pool with enough rows answers, a thin one joined by formats of about its width;
-a source of n rows weighs the square root of n. Where the benchmark itself has too few rows, its relatives (`data/benchmarks.csv`) join. Losses of
-other models are scaled by (their parameters / this model's) ^ 0.25. The interval covers 90 % of the pool, and
-is never narrower than the spread of single results around their median. Without rows there is no interval:
-`insufficient`.
+width, anywhere (`prior`). The first pool with enough rows answers, a thin one joined by formats of about its
+width; a source of n rows weighs the square root of n. Where the benchmark itself has too few rows, its relatives
+(`data/benchmarks.csv`) join. Losses of other models are scaled by (their parameters / this model's) ^ 0.25. The
+interval covers 90 % of the pool, and is never narrower than the spread of single results around their median.
+Without rows there is no interval: `insufficient`.
 
 This is a first, plain version: no harness effects, no regression on bits.
 """
@@ -206,9 +206,9 @@ def _nearest_pool(ask: QualityAsk, own: _Rows, related: _Rows, memo: dict[Any, A
             continue
         if basis != "same-family" and len(rows) < THIN_ROWS:
             is_similar = _similar_gguf if any(row.method == "gguf" for row in rows) else _similar_width
-            thin = len(rows)
-            rows = list(dict.fromkeys([*rows, *_similar_rows(ask, own, related, memo, is_similar)]))
-            basis = basis if len(rows) == thin else "prior"
+            joined = list(dict.fromkeys([*rows, *_similar_rows(ask, own, related, memo, is_similar)]))
+            if len(joined) > len(rows):
+                return _Pool("prior", joined, [_scaled_change(row, ask) for row in joined])
         return _Pool(basis, rows, [_scaled_change(row, ask) for row in rows])
     return None
 

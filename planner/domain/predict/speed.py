@@ -5,15 +5,16 @@
     prefill     2 x parameters x tokens FLOPs over the devices that compute at once
     all users   one read of the weights serves every sequence of the batch; KV is read for each
 
-Efficiencies are quantiles (5, 50, 95 %) of measured figures of the same engine, on the same device where
-there are enough. Without bandwidth or figures the answer is None. Left out: speculative decoding, prefix
+Efficiencies are quantiles (5, 50, 95 %) of measured figures of the same engine: this home's own on the same kind
+of device with a model of about the same size, else published ones on the same device where there are enough,
+else on any. Without bandwidth or figures the answer is None. Left out: speculative decoding, prefix
 cache hits, queueing. Known error: see the interval; it is the spread of the measurements.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from planner.domain.facts.evidence import Efficiency, EvidenceBase
+from planner.domain.facts.evidence import Efficiency, EvidenceBase, size_class
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
@@ -21,8 +22,9 @@ from planner.domain.facts.request import Workload
 MIN_FIGURES = 5
 NARROWEST = 1.05
 """No interval is narrower than this factor either way: reruns of one configuration agree better than machines do."""
-FEW_FIGURES_SPREAD = 1.25
-"""Fewer figures than that (this machine's own first runs) say little about their spread: a quarter either way."""
+FEW_FIGURES_SPREAD = 1.5
+"""Fewer figures than that (this machine's own first runs) say little about their spread: half either way, which is
+what reruns on a busy machine were seen to differ by."""
 WIDTH_CENTRES: Mapping[str, float] = {"4 bits": 4.5, "8 bits": 8.25, "16 bits": 16.0}
 """Stored bits that stand for each class of weight widths in the evidence."""
 
@@ -37,6 +39,8 @@ class SpeedPrediction:
     decode_high: float | None
     total_tokens_per_s: float | None
     """Output of all users together."""
+    decode_at_start: tuple[float, float, float] | None
+    """One user alone with an empty cache, tokens a second: low, likely, high. What an evaluation measures."""
     prefill_tokens_per_s: float | None
     ttft_ms: float | None
     itl_ms: float | None
@@ -54,6 +58,7 @@ def predict_speed(
     weights_bytes_read: int,
     kv_bytes_read: float,
     params: float,
+    params_total: float,
     weight_bits: float,
     evidence: EvidenceBase,
 ) -> SpeedPrediction:
@@ -67,16 +72,18 @@ def predict_speed(
         weights_bytes_read: bytes of weights that one token reads, whole model (embedding rows left out).
         kv_bytes_read: bytes of KV cache that one sequence has read on one rank, all layers, at `held_tokens`.
         params: parameters that one token computes with.
+        params_total: parameters of the whole model.
         weight_bits: stored bits of a weight, for kernels of different widths reach different shares.
         evidence: measured efficiencies.
     """
-    decode = find_efficiency(evidence, engine, device, "decode", weight_bits)
+    decode = find_efficiency(evidence, engine, device, "decode", weight_bits, params_total)
     if decode is None or not device.bandwidth_bytes_per_s:
         return SpeedPrediction(
             decode_tokens_per_s=None,
             decode_low=None,
             decode_high=None,
             total_tokens_per_s=None,
+            decode_at_start=None,
             prefill_tokens_per_s=None,
             ttft_ms=None,
             itl_ms=None,
@@ -88,8 +95,9 @@ def predict_speed(
     sequences = max(1, -(-workload.concurrency // placement.dp))
     bytes_per_step = weights_bytes_read / placement.tp + sequences * kv_bytes_read
     peak_rate = device.bandwidth_bytes_per_s / bytes_per_step
+    start_rate = device.bandwidth_bytes_per_s * placement.tp / weights_bytes_read
     steps = [peak_rate * share for share in (decode.low, decode.likely, decode.high)]
-    prefill = find_efficiency(evidence, engine, device, "prefill", weight_bits)
+    prefill = find_efficiency(evidence, engine, device, "prefill", weight_bits, params_total)
     prefill_rate = ttft = None
     if prefill is not None and device.fp16_flops:
         prefill_rate = device.fp16_flops * placement.tp * prefill.likely / (2 * params)
@@ -99,6 +107,7 @@ def predict_speed(
         decode_low=steps[0],
         decode_high=steps[2],
         total_tokens_per_s=steps[1] * workload.concurrency,
+        decode_at_start=(start_rate * decode.low, start_rate * decode.likely, start_rate * decode.high),
         prefill_tokens_per_s=prefill_rate,
         ttft_ms=ttft,
         itl_ms=1000 / steps[1],
@@ -121,20 +130,25 @@ def _widen_few(found: Efficiency) -> Efficiency:
 
 
 def find_efficiency(
-    evidence: EvidenceBase, engine: str, device: Device, metric: str, weight_bits: float
+    evidence: EvidenceBase, engine: str, device: Device, metric: str, weight_bits: float, params: float
 ) -> Efficiency | None:
-    """Share of peak at this width: the device's own figures where there are enough, else the engine's.
+    """Share of peak at this width: this home's figures, then the device's where there are enough, then the engine's.
 
     Between the centres of two width classes the share runs straight from one to the other, so that a scheme
     of 6.6 bits is neither a 4-bit nor an 8-bit one.
     """
+    size = size_class(params)
+    own_needed = 1 if device.kind == "cpu" else MIN_FIGURES
+    own = {
+        width: evidence.own_efficiency.get((engine, device.name, metric, width, size))
+        for width in WIDTH_CENTRES
+    }
+    pools = [(own, own_needed)]
     for name in (device.name, "*"):
-        needed = 1 if device.kind == "cpu" and name != "*" else MIN_FIGURES
-        known = {
-            width: found
-            for width in WIDTH_CENTRES
-            if (found := evidence.efficiency.get((engine, name, metric, width))) and found.count >= needed
-        }
+        published = {width: evidence.efficiency.get((engine, name, metric, width)) for width in WIDTH_CENTRES}
+        pools.append((published, MIN_FIGURES))
+    for pool, needed in pools:
+        known = {width: found for width, found in pool.items() if found is not None and found.count >= needed}
         if known:
             return _between(known, weight_bits)
     found = evidence.efficiency.get((engine, "*", metric, "*"))

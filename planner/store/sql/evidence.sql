@@ -20,15 +20,15 @@ SELECT engine, device, metric, width, low, likely, high, figures, sources
 FROM efficiencies WHERE load_id = $load_id ORDER BY engine, device, metric, width
 
 -- name: list_own_efficiency
--- The same share from this home's own measurements, computed when they were recorded.
+-- The same share from this home's own measurements, computed when they were recorded, by size class (powers of four).
 SELECT engine, device, metric,
     CASE WHEN bits < 6 THEN '4 bits' WHEN bits < 12 THEN '8 bits' ELSE '16 bits' END AS width,
     quantile_cont(value, 0.05), quantile_cont(value, 0.5), quantile_cont(value, 0.95),
-    count(*), list_sort(list(DISTINCT source_title))
+    count(*), list_sort(list(DISTINCT source_title)), CAST(floor(ln(params) / ln(4)) AS INTEGER) AS size_class
 FROM evidence
-WHERE subject = 'efficiency' AND load_id IS NULL AND evidence_id <= $highest_id
-GROUP BY engine, device, metric, width
-ORDER BY engine, device, metric, width
+WHERE subject = 'efficiency' AND load_id IS NULL AND evidence_id <= $highest_id AND params > 0
+GROUP BY engine, device, metric, width, size_class
+ORDER BY engine, device, metric, width, size_class
 
 -- name: list_job_rates
 -- Minutes for each parameter that this home's own jobs took, by size class (powers of four): the ratio times the

@@ -61,6 +61,7 @@ def scored(tables):
             decode_low=speed,
             decode_high=speed,
             total_tokens_per_s=speed,
+            decode_at_start=None,
             prefill_tokens_per_s=None,
             ttft_ms=None,
             itl_ms=None,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from planner.domain.facts.evidence import Efficiency, EvidenceBase
+from planner.domain.facts.evidence import Efficiency, EvidenceBase, size_class
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 from planner.domain.predict.speed import find_efficiency, predict_speed
@@ -29,6 +29,7 @@ def predict(a_device):
             weights_bytes_read=40_000_000_000,
             kv_bytes_read=kv,
             params=70e9,
+            params_total=70e9,
             weight_bits=4.0,
             evidence=base,
         )
@@ -103,6 +104,33 @@ def test_the_devices_own_figures_come_first(a_device):
         version="test",
         efficiency={("vllm", row.device, "decode", "4 bits"): row for row in (HALF, own)},
     )
-    found = find_efficiency(base, "vllm", a_device(), "decode", 4.0)
+    found = find_efficiency(base, "vllm", a_device(), "decode", 4.0, 70e9)
     assert found is not None
     assert found.likely == 0.7
+
+
+@pytest.mark.parametrize(
+    ("params", "share"),
+    [
+        pytest.param(135e6, 0.2, id="the-same-model"),
+        pytest.param(7e9, 0.5, id="fifty-times-larger"),
+    ],
+)
+def test_what_a_small_model_reached_here_says_nothing_of_a_large_one(a_device, params, share):
+    cpu = replace(a_device(), kind="cpu", name="Any CPU")
+    own = replace(HALF, device="Any CPU", likely=0.2, count=1)
+    base = EvidenceBase(
+        version="test",
+        efficiency={("vllm", "*", "decode", "4 bits"): HALF},
+        own_efficiency={("vllm", "Any CPU", "decode", "4 bits", size_class(135e6)): own},
+    )
+    found = find_efficiency(base, "vllm", cpu, "decode", 4.0, params)
+    assert found is not None
+    assert found.likely == share
+
+
+def test_a_conversation_starts_faster_than_it_goes_on(predict):
+    found = predict(concurrency=4, kv=10_000_000_000)
+    # One user, an empty cache: 768e9 x 0.5 / 40e9; four halfway through read as much cache as weights.
+    assert found.decode_at_start == pytest.approx((7.68, 9.6, 11.52))
+    assert found.decode_tokens_per_s == pytest.approx(4.8)
