@@ -96,7 +96,7 @@ def say_what_next(console: Console, decision_id: str) -> None:
         (f"replay {decision_id}", "the same decision again, to the bit"),
         ('plan "demo for this machine"', "what the new evidence changes"),
         ('audit "SELECT * FROM predicted_vs_measured"', "the record, by SQL"),
-        ('plan "qwen-32b for 1x 4090"', "a model and a card of yours"),
+        ('plan "qwen-14b for 1x 4090"', "a model and a card of yours"),
     ):
         say(console, f"  {bitwright} {arguments:<48} {meaning}")
 

@@ -15,7 +15,8 @@ from planner.domain.facts.hardware import Target
 from planner.domain.facts.request import Request, make_workload
 from planner.domain.facts.tensors import tensor_layout
 
-SHORT_CONTEXT_TOKENS = 2048
+SHORT_CONTEXTS = (32768, 16384, 8192, 4096, 2048)
+"""Contexts that are tried in place of a longer one, tokens."""
 MULTIPLES = (2, 3, 4, 8)
 """Multiples of the target's devices that are tried."""
 MOST_DEVICES = 16
@@ -36,14 +37,23 @@ def list_ways_to_fit(inputs: PlanInputs) -> list[dict[str, Any]]:
 
 
 def _shorter(inputs: PlanInputs) -> Iterator[Change]:
-    """Fewer users, a shorter context, then both."""
-    one_user = replace(inputs.request, concurrency=1)
-    if inputs.request.concurrency != 1:
-        yield "one user", one_user, inputs.target
-    if (inputs.request.context_tokens or inputs.model.max_position) > SHORT_CONTEXT_TOKENS:
-        short = f"context {SHORT_CONTEXT_TOKENS:,}"
-        yield short, replace(inputs.request, context_tokens=SHORT_CONTEXT_TOKENS), inputs.target
-        yield f"{short}, one user", replace(one_user, context_tokens=SHORT_CONTEXT_TOKENS), inputs.target
+    """Fewer users, halving them; then a shorter context, the longest first; then that for one user."""
+    request = inputs.request
+    asked = make_workload(request, inputs.model.max_position, inputs.target.kind)
+    users = asked.concurrency // 2
+    while users:
+        yield (
+            f"{users} users" if users > 1 else "one user",
+            replace(request, concurrency=users),
+            inputs.target,
+        )
+        users //= 2
+    shorter = [context for context in SHORT_CONTEXTS if context < asked.context_tokens]
+    for context in shorter:
+        yield f"context {context:,}", replace(request, context_tokens=context), inputs.target
+    for context in shorter if asked.concurrency > 1 else ():
+        alone = replace(request, context_tokens=context, concurrency=1)
+        yield f"context {context:,}, one user", alone, inputs.target
 
 
 def _more_of_the_same(inputs: PlanInputs) -> Iterator[Change]:
