@@ -16,6 +16,7 @@ from planner.domain.facts.model import ModelFacts, Traits
 from planner.domain.facts.tensors import count_described_parameters
 
 CONFIG_LIMIT_BYTES = 4 << 20
+HEADER_LENGTH_BYTES = 8
 HEADER_LIMIT_BYTES = 100 << 20
 """safetensors itself refuses headers above 100 MB."""
 INDEX = "model.safetensors.index.json"
@@ -166,7 +167,9 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
+            if size < HEADER_LENGTH_BYTES:
+                raise ValueError("it is empty" if size == 0 else f"it has {size} bytes")
+            (length,) = struct.unpack("<Q", file.read(HEADER_LENGTH_BYTES))
             if length > min(HEADER_LIMIT_BYTES, size):
                 raise ValueError(f"its header claims {length:,} bytes")
             header = json.loads(file.read(length))

@@ -5,7 +5,6 @@ registry, which is given `REGISTRY_SECONDS`.
 """
 
 import importlib.metadata
-import os
 import re
 import shutil
 import subprocess
@@ -57,11 +56,14 @@ def try_folder(folder: Path) -> tuple[str, int]:
     try:
         free = shutil.disk_usage(place).free
         if place != folder.absolute():
-            return ("" if os.access(place, os.W_OK) else "it cannot be made there"), free
+            # A probe, as permissions say nothing on file systems that are the kernel's own; it goes again at once.
+            Path(tempfile.mkdtemp(dir=place, prefix=".bitwright-")).rmdir()
+            return "", free
         with tempfile.TemporaryFile(dir=place) as file:
             file.write(b"\0")
     except OSError as error:
-        return f"not writable ({error.strerror})", 0
+        what = "not writable" if place == folder.absolute() else "it cannot be made"
+        return f"{what} ({error.strerror})", 0
     return "", free
 
 

@@ -100,6 +100,16 @@ def test_a_home_that_cannot_be_is_a_problem(look_at_home, tmp_path):
     assert look_at_home(tmp_path / "file" / "home")["home"].verdict == "problem"
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="a file system that takes no folders, whoever asks"
+)
+def test_a_home_where_no_folder_can_be_made_is_a_problem_that_says_so(look_at_home):
+    found = look_at_home(Path("/proc/nope"))["home"]
+    assert found.verdict == "problem"
+    assert "it cannot be made" in found.message
+    assert "BITWRIGHT_HOME" in found.advice
+
+
 def test_a_file_that_is_no_database_is_a_problem(look_at_home, tmp_path):
     (tmp_path / "bitwright.duckdb").write_text("not one")
     found = look_at_home(tmp_path)["database"]

@@ -132,6 +132,8 @@ def break_checkpoint(folder, how):
     elif how == "weights cut off":
         data = (folder / "model.safetensors").read_bytes()
         (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
+    elif how == "weights empty":
+        (folder / "model.safetensors").write_bytes(b"")
     elif how == "pickled":
         (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     elif how == "shard missing":
@@ -145,6 +147,7 @@ def break_checkpoint(folder, how):
         pytest.param("lies", "model.config_lies", id="config-lies"),
         pytest.param("config cut off", "model.config_unreadable", id="config-cut-off"),
         pytest.param("weights cut off", "model.shard_unreadable", id="weights-cut-off"),
+        pytest.param("weights empty", "model.shard_unreadable", id="weights-empty"),
         pytest.param("pickled", "model.no_safetensors", id="pickled-only"),
         pytest.param("shard missing", "model.shard_missing", id="shard-missing"),
     ],
@@ -154,6 +157,12 @@ def test_a_checkpoint_that_cannot_be_trusted_is_status_5(bitwright, tiny_checkpo
     ran = bitwright("plan", f'"{tiny_checkpoint}" for cpu')
     assert (ran.status, ran.out) == (5, "")
     assert f"[{code}]" in ran.err
+
+
+def test_an_empty_shard_is_named_and_said_to_be_empty(bitwright, tiny_checkpoint):
+    break_checkpoint(tiny_checkpoint, "weights empty")
+    ran = bitwright("plan", f'"{tiny_checkpoint}" for cpu')
+    assert f"{tiny_checkpoint}/model.safetensors is cut off or no safetensors file: it is empty" in ran.err
 
 
 def test_a_folder_with_spaces_is_planned_when_it_is_quoted(bitwright, tiny_checkpoint):
