@@ -15,19 +15,26 @@ JSON_LINES = click.File("r", encoding="utf-8", errors="replace")
 
 
 def answer_lines(answer_one: Callable[[Mapping[str, Any]], dict[str, Any]], lines: Iterable[str]) -> int:
-    """Answer each line that is not blank.
+    """Answer each line that is not blank; how many were refused is said on standard error.
 
     Returns:
         the exit status: 0, for every line was answered.
     """
+    answered = refused = 0
     for line in lines:
         if not line.strip():
             continue
+        answered += 1
         try:
             answer = answer_one(read_line(line))
         except BitwrightError as error:
             answer = describe_failure(error)
+            refused += 1
         sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    if refused:
+        click.echo(
+            f'{refused} of {answered} lines were refused; the "error" in each answer says why', err=True
+        )
     return 0
 
 

@@ -25,7 +25,10 @@ from planner.domain.errors import BadInput
 )
 @click.option("--kv-dtype", help="Type of the KV cache.")
 @click.option(
-    "--batch", type=JSON_LINES, help="JSON lines of asks, or - for standard input; nothing is recorded."
+    "--batch",
+    type=JSON_LINES,
+    help='JSON lines, {"ask": "qwen-72b for 2x A6000"} each, or - for standard input; one JSON line out for each, '
+    'a bad one answered by {"error": …} with exit status 0 all the same; nothing is recorded.',
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.pass_obj

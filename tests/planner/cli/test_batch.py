@@ -41,6 +41,18 @@ def test_an_error_line_has_the_one_error_shape(answers):
             assert answer["error"]["message"]
 
 
+def test_how_many_lines_were_refused_stands_on_standard_error(bitwright):
+    stdin = '{"ask": "qwen3-8b for 4090"}\n\n{"question": "qwen3-8b for 4090"}\n'
+    ran = bitwright("plan", "--batch", "-", stdin=stdin)
+    assert (ran.status, len(ran.out.splitlines())) == (0, 2)
+    assert ran.err.startswith("1 of 2 lines were refused")
+    assert bitwright("plan", "--batch", "-", stdin=stdin.splitlines()[0]).err == ""
+
+
+def test_help_names_the_field_of_a_line(bitwright):
+    assert '{"ask":' in bitwright("plan", "--help").out
+
+
 def test_nothing_is_recorded(bitwright):
     before = bitwright("decisions", "--json").out
     ran = bitwright("plan", "--batch", "-", stdin='{"ask": "qwen-72b for 2x A6000"}\n')
