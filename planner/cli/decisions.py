@@ -7,10 +7,13 @@ from typing import Any
 import click
 
 from planner.cli.door import Session, open_door
+from planner.cli.saying import say
 from planner.cli.tables import format_cell, print_rows
 from planner.domain.units import format_gib
 
 LISTED = ("decision_id", "created_at", "model", "target", "scheme", "method", "engine", "request")
+SPARE = ("created_at", "method", "engine", "request", "target", "scheme", "model")
+"""Columns that a narrow terminal goes without, the first one first."""
 NEAR_ZERO = 1e-12
 
 
@@ -27,7 +30,7 @@ def decisions(context: click.Context, /, limit: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"decisions": rows}, ensure_ascii=False))
     elif rows:
-        print_rows(LISTED, [[row[name] for name in LISTED] for row in rows])
+        print_rows(LISTED, [[row[name] for name in LISTED] for row in rows], SPARE)
     else:
         click.echo('no decisions yet: bitwright plan "qwen-72b for 2x A6000" makes one')
 
@@ -70,13 +73,13 @@ def replay(session: Session, /, decision_id: str, as_json: bool) -> None:
         if answer["record_intact"]
         else "THE RECORD WAS CHANGED: its hash does not match"
     )
-    click.echo(f"{answer['decision_id']}: {same}; {intact}")
+    say(f"{answer['decision_id']}: {same}; {intact}")
     versions = answer["planner_version"]
     if versions["recorded"] != versions["replayed"]:
         click.echo(f"recorded by planner {versions['recorded']}, replayed by {versions['replayed']}")
     for difference in answer["differences"]:
         recorded, replayed = _short(difference["recorded"]), _short(difference["replayed"])
-        click.echo(f"  {difference['path']}: {recorded} → {replayed}")
+        say(f"  {difference['path']}: {recorded} → {replayed}", 4)
 
 
 def _print_rejected(decision: Mapping[str, Any]) -> None:
@@ -86,23 +89,24 @@ def _print_rejected(decision: Mapping[str, Any]) -> None:
         group = f", group {item['group_size']}" if item["group_size"] else ""
         spread = f"tp {item['tp']} × pp {item['pp']} × dp {item['dp']}"
         published = f" (published as {item['prebuilt']})" if item.get("prebuilt") else ""
-        click.echo(f"\n{item['scheme']}{group} by {item['method']}, {item['engine']}, {spread}{published}")
-        click.echo(f"  {item['code']}: {item['message']}")
+        click.echo("")
+        say(f"{item['scheme']}{group} by {item['method']}, {item['engine']}, {spread}{published}", 2)
+        say(f"  {item['code']}: {item['message']}", 4)
         if item["numbers"]:
-            click.echo(
-                "  " + ", ".join(f"{name} {format_cell(value)}" for name, value in item["numbers"].items())
+            say(
+                "  " + ", ".join(f"{name} {format_cell(value)}" for name, value in item["numbers"].items()), 4
             )
         if item["source"]:
-            click.echo(f"  source: {item['source']}")
+            say(f"  source: {item['source']}", 4)
         if item.get("way_out"):
-            click.echo(f"  → {', '.join(item['way_out'])}")
+            say(f"  → {', '.join(item['way_out'])}", 4)
 
 
 def _print_jobs(decision: Mapping[str, Any]) -> None:
     for job in decision.get("jobs") or []:
         error = f": {job['error']['message']}" if job.get("error") else ""
         host = f" on {job['host']}" if job.get("host") else ""
-        click.echo(f"job          {job['job_id']} {job['state']}{host}{error}")
+        say(f"job          {job['job_id']} {job['state']}{host}{error}", 13)
 
 
 def _print_measurements(measurements: Sequence[Mapping[str, Any]]) -> None:

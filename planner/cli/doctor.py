@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from planner.cli.door import Session
+from planner.cli.saying import say
 from planner.domain.errors import BitwrightError, MachineRefused
 from planner.domain.units import GIB
 from planner.live_server import find_live_server, read_server
@@ -58,7 +59,7 @@ def print_finding(finding: Finding) -> None:
     """One line; colour on a terminal."""
     mark, colour = MARKS[finding.verdict]
     advice = f"  → {finding.advice}" if finding.advice else ""
-    click.echo(f"{click.style(mark.ljust(8), fg=colour)} {finding.name.ljust(9)} {finding.message}{advice}")
+    say(f"{mark:<8} {finding.name:<9} {finding.message}{advice}", 19, mark=mark, colour=colour)
 
 
 def examine_installation(session: Session) -> list[Finding]:

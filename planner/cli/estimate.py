@@ -8,6 +8,7 @@ import click
 
 from planner.cli.batch import JSON_LINES, answer_lines
 from planner.cli.door import Session, open_door
+from planner.cli.saying import say
 from planner.domain.errors import BadInput
 from planner.domain.units import format_gib, format_seconds
 
@@ -69,8 +70,8 @@ def estimate(session: Session, /, model: str | None, batch: Any, as_json: bool, 
 def _print_estimate(answer: Mapping[str, Any]) -> None:
     what = answer["candidate"]
     group = f", group {what['group_size']}" if what["group_size"] else ""
-    click.echo(f"{what['model']} as {what['scheme']}{group} by {what['method']} ({what['format']})")
-    click.echo(f"{what['engine']} on {what['target']}: tp {what['tp']} × pp {what['pp']} × dp {what['dp']}")
+    say(f"{what['model']} as {what['scheme']}{group} by {what['method']} ({what['format']})")
+    say(f"{what['engine']} on {what['target']}: tp {what['tp']} × pp {what['pp']} × dp {what['dp']}")
     click.echo(f"{what['context']:,} tokens, {what['concurrency']} at once, KV cache {what['kv_dtype']}")
     low, high = answer["intervals"]["total_bytes"]
     for name, key in PARTS:
@@ -84,8 +85,8 @@ def _print_estimate(answer: Mapping[str, Any]) -> None:
         took = format_seconds(60 * answer["job"]["minutes"])
         click.echo(f"making it: about {took}, {format_gib(answer['artifact_bytes'], 2)} on disk")
     for verdict in answer["verdicts"]:
-        click.echo(f"  not {verdict['code']}: {verdict['message']}")
+        say(f"  not {verdict['code']}: {verdict['message']}", 6)
         if verdict.get("way_out"):
-            click.echo(f"      → {', '.join(verdict['way_out'])}")
+            say(f"      → {', '.join(verdict['way_out'])}", 8)
     for note in answer["assumed"]:
-        click.echo(f"  mind {note}")
+        say(f"  mind {note}", 7)

@@ -7,6 +7,7 @@ import click
 
 from planner.cli.batch import JSON_LINES, answer_lines
 from planner.cli.door import Session, open_door
+from planner.cli.saying import say
 from planner.cli.tables import print_rows
 
 LISTED = (
@@ -83,9 +84,9 @@ def _print_prediction(answer: dict[str, Any]) -> None:
         click.echo(
             f"{answer['benchmark']}: {answer['expected']:.2f} ({answer['low']:.2f} to {answer['high']:.2f})"
         )
-    click.echo(
+    say(
         f"change {answer['expected_delta']:+.2f} ({answer['low_delta']:+.2f} to {answer['high_delta']:+.2f}), "
         f"{answer['basis']}: {answer['n_measurements']} results"
     )
     for source in answer["sources"]:
-        click.echo(f"  {source}")
+        say(f"  {source}", 4)

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from planner.cli.saying import say
 from planner.domain.errors import BadInput, BitwrightError, MachineRefused
 
 STOPPED = 130
@@ -39,10 +40,10 @@ def report_failure(error: BitwrightError, *, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(describe_failure(error), ensure_ascii=False))
         return error.exit_status
-    click.echo(f"error: {error.message}  [{error.code}]", err=True)
+    say(f"error: {error.message}  [{error.code}]", len("error: "), err=True)
     for label, items in (("choose one of", error.choices), ("did you mean", error.suggestions)):
         if items and not all(item in error.message for item in items):
-            click.echo(f"  {label}: {' · '.join(items)}", err=True)
+            say(f"  {label}: {' · '.join(items)}", 4, err=True)
     sys.stderr.flush()
     return error.exit_status
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from planner.cli.processes import bitwright
+from planner.cli.saying import say
 from planner.cli.tables import print_rows
 from planner.contract.inventory import GpuDevice, HostSnapshot
 from planner.domain.errors import MachineRefused
@@ -56,8 +57,8 @@ def print_inventory(snapshot: HostSnapshot) -> None:
     """For a person."""
     available, total = _size(snapshot.ram_available_bytes), _size(snapshot.ram_total_bytes)
     kind = "unified memory" if snapshot.has_unified_memory else "memory"
-    click.echo(f"{snapshot.host} · {snapshot.system} · {snapshot.cpu.name}, {snapshot.cpu.cores} cores")
-    click.echo(f"{kind} {available} available of {total} · disk {_size(snapshot.disk_free_bytes)} free")
+    say(f"{snapshot.host} · {snapshot.system} · {snapshot.cpu.name}, {snapshot.cpu.cores} cores")
+    say(f"{kind} {available} available of {total} · disk {_size(snapshot.disk_free_bytes)} free")
     if snapshot.driver is not None:
         click.echo(f"driver {snapshot.driver.version or '–'} · CUDA {snapshot.driver.cuda or '–'}")
     if snapshot.devices:
@@ -66,11 +67,11 @@ def print_inventory(snapshot: HostSnapshot) -> None:
     if snapshot.engines or snapshot.backends:
         click.echo()
     for engine in snapshot.engines:
-        click.echo(f"engine   {engine.name} {engine.version or '(version unknown)'}  {engine.where}")
+        say(f"engine   {engine.name} {engine.version or '(version unknown)'}  {engine.where}", 9)
     for backend in snapshot.backends:
-        click.echo(f"backend  {backend.name}: {backend.state} {backend.message}".rstrip())
+        say(f"backend  {backend.name}: {backend.state} {backend.message}".rstrip(), 9)
     for note in snapshot.notes:
-        click.echo(f"mind     {note.message}")
+        say(f"mind     {note.message}", 9)
 
 
 def _print_devices(snapshot: HostSnapshot) -> None:
@@ -85,11 +86,11 @@ def _print_devices(snapshot: HostSnapshot) -> None:
     for device in snapshot.devices:
         for process in device.processes:
             held = _size(process.held_bytes)
-            click.echo(f"card {device.index}: process {process.pid} {process.name or ''} holds {held}")
+            say(f"card {device.index}: process {process.pid} {process.name or ''} holds {held}")
     for link in snapshot.links:
         nvlink = f"{link.nvlinks} NVLinks" if link.nvlinks else "no NVLink"
         peer = {True: ", peer access", False: ", no peer access", None: ""}[link.has_peer_access]
-        click.echo(f"cards {link.first} and {link.second}: {nvlink}, PCIe meets at {link.path or '–'}{peer}")
+        say(f"cards {link.first} and {link.second}: {nvlink}, PCIe meets at {link.path or '–'}{peer}")
 
 
 def _describe_device(device: GpuDevice) -> list[Any]:

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from planner.cli.door import Session, open_door
+from planner.cli.saying import say
 from planner.cli.tables import print_rows
 
 OVER_BADLY = 6
@@ -49,7 +50,10 @@ def watch(session: Session, job_id: str, as_json: bool) -> int:
             for event in follow_job(door, job_id, None):
                 progress.tell(event)
         job = door.find_job(job_id)
-    click.echo(json.dumps(job, ensure_ascii=False) if as_json else _describe_end(job))
+    if as_json:
+        click.echo(json.dumps(job, ensure_ascii=False))
+    else:
+        say(_describe_end(job))
     return OVER_BADLY if job["state"] in {"failed", "cancelled"} else 0
 
 
@@ -61,7 +65,10 @@ def approve(session: Session, job_id: str, as_json: bool) -> int:
     """Let executors have a submitted job."""
     with open_door(session) as door:
         job = door.approve_job(job_id)
-    click.echo(json.dumps(job, ensure_ascii=False) if as_json else _describe_end(job))
+    if as_json:
+        click.echo(json.dumps(job, ensure_ascii=False))
+    else:
+        say(_describe_end(job))
     return 0
 
 
@@ -73,7 +80,10 @@ def cancel(session: Session, job_id: str, as_json: bool) -> int:
     """Stop a job, wherever it is."""
     with open_door(session) as door:
         job = door.cancel_job(job_id)
-    click.echo(json.dumps(job, ensure_ascii=False) if as_json else _describe_end(job))
+    if as_json:
+        click.echo(json.dumps(job, ensure_ascii=False))
+    else:
+        say(_describe_end(job))
     return 0
 
 
@@ -89,7 +99,7 @@ def retry(session: Session, job_id: str, as_json: bool) -> int:
         click.echo(json.dumps(job, ensure_ascii=False))
     else:
         then = f"; let it run: bitwright jobs approve {job['job_id']}" if job["state"] == "submitted" else ""
-        click.echo(f"{_describe_end(job)}{then}")
+        say(f"{_describe_end(job)}{then}")
     return 0
 
 

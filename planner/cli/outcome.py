@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from planner.cli.wrapping import print_wrapped, wrap_command
 from planner.domain.units import format_gib, format_seconds
 
+LABEL_WIDTH = 12
 LABELS: Mapping[str, str] = {
     "artifact_bytes": "artifact on disk",
     "load_bytes": "weights in memory",
@@ -31,23 +33,22 @@ def print_outcome(console: Console, decision: Mapping[str, Any], job: Mapping[st
     console.print(tabulate_figures(rows))
     sample = job["result"]["measurement"].get("generated", "").strip()
     if sample:
-        console.print(
-            Text(f'it says     "The capital of France is" {" ".join(sample.split())}'), soft_wrap=True
-        )
-    console.print(Text(f"artifact    {job['result']['artifact_dir']}"), soft_wrap=True)
-    console.print(
-        Text(f"serve       {locate_serve(serve_of(decision, job), job)}", style="cyan"), soft_wrap=True
-    )
-    console.print(
-        Text(f"record      decision {job['decision_id']}, job {job['job_id']}", style="dim"), soft_wrap=True
-    )
+        said = f'it says     "The capital of France is" {" ".join(sample.split())}'
+        print_wrapped(console, Text(said), LABEL_WIDTH)
+    print_wrapped(console, Text(f"artifact    {job['result']['artifact_dir']}"), LABEL_WIDTH)
+    serve = wrap_command(console, locate_serve(serve_of(decision, job), job), LABEL_WIDTH)
+    for index, part in enumerate(serve):
+        label = "" if index else "serve"
+        console.print(Text(f"{label:<{LABEL_WIDTH}}{part}", style="cyan"), soft_wrap=True)
+    record = f"record      decision {job['decision_id']}, job {job['job_id']}"
+    print_wrapped(console, Text(record, style="dim"), LABEL_WIDTH)
 
 
 def tabulate_figures(rows: Iterable[Mapping[str, Any]]) -> Table:
     """One line a figure: low, likely, high as promised, and what was measured."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("", "low", "predicted", "high", "measured"):
-        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if not heading else "right", overflow="fold")
     by_name = {row["name"]: row for row in rows}
     for name, label in LABELS.items():
         if name not in by_name:
