@@ -2,11 +2,10 @@
 
 Nearness, best first: the same model, scheme and method (`measured`); the same family within a factor of three
 in size (`same-family`); any family within a factor of 2.5 (`size-trend`); the scheme, or failing that its
-width, anywhere (`prior`). The first pool with enough rows answers, a thin one joined by formats of about its
-width; a source of n rows weighs the square root of n. Where the benchmark itself has too few rows, its relatives
-(`data/benchmarks.csv`) join. Losses of other models are scaled by (their parameters / this model's) ^ 0.25. The
-interval covers 90 % of the pool, and is never narrower than the spread of single results around their median.
-Without rows there is no interval: `insufficient`.
+width, anywhere (`prior`). The first pool with enough rows answers; a source of n rows weighs the square root of
+n. Where the benchmark itself has too few rows, its relatives (`data/benchmarks.csv`) join. Losses of other models
+are scaled by (their parameters / this model's) ^ 0.25. The interval covers 90 % of the pool, and is never narrower
+than the spread of single results around their median. Without rows there is no interval: `insufficient`.
 
 This is a first, plain version: no harness effects, no regression on bits.
 """
@@ -29,9 +28,6 @@ WIDTH_EXPONENT = 0.7
 """Each bit less multiplies the loss by 2 ^ 0.7: in evidence/quality.csv general tasks lose 1.0 % at the median
 in 4 bits and 0.14 % in 8 (log2 7 / 4 = 0.7). Used only where a scheme has no rows of its own."""
 PRIOR_ROWS = 4
-THIN_ROWS = 8
-"""A pool of other families' models with fewer rows is joined by formats of about its width: three checkpoint
-cards of different models say less about 8 bits than all that was measured near 8 bits."""
 NEVER_BETTER_THAN = {"rtn": "gptq"}
 """Rounding alone does not beat GPTQ; where its pool says so, it holds easier models, and GPTQ's pool answers."""
 NEVER_WORSE_THAN: Mapping[str, tuple[str, float]] = {
@@ -202,14 +198,8 @@ def _nearest_pool(ask: QualityAsk, own: _Rows, related: _Rows, memo: dict[Any, A
     )
     for basis, find_rows in tiers:
         rows = find_rows()
-        if len(rows) < MIN_ROWS:
-            continue
-        if basis != "same-family" and len(rows) < THIN_ROWS:
-            is_similar = _similar_gguf if any(row.method == "gguf" for row in rows) else _similar_width
-            joined = list(dict.fromkeys([*rows, *_similar_rows(ask, own, related, memo, is_similar)]))
-            if len(joined) > len(rows):
-                return _Pool("prior", joined, [_scaled_change(row, ask) for row in joined])
-        return _Pool(basis, rows, [_scaled_change(row, ask) for row in rows])
+        if len(rows) >= MIN_ROWS:
+            return _Pool(basis, rows, [_scaled_change(row, ask) for row in rows])
     return None
 
 
