@@ -49,7 +49,9 @@ def decide(inputs: PlanInputs) -> dict[str, Any]:
         "chosen": _describe(chosen, inputs, workload, ranking.remark) if chosen else None,
         "alternatives": [_describe(item, inputs, workload, None) for item in ranking.admitted[1:]],
         "rejected": _rejected(scored, ranking),
-        "warnings": list_warnings(inputs.request, inputs.target, inputs.notes, chosen, ranking.remark),
+        "warnings": list_warnings(
+            inputs.request, inputs.target, inputs.model_id, inputs.notes, ranking.admitted, ranking.remark
+        ),
         "inputs": inputs.versions,
     }
     if chosen is None:

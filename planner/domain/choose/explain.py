@@ -1,5 +1,6 @@
 """A decision in words and in the JSON names that others build on: why, why not, and the exact serve command."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from planner.domain.choose.objective import Scored
@@ -245,10 +246,16 @@ def explain_choice(scored: Scored, remark: str | None) -> str:
 
 
 def list_warnings(
-    request: Request, target: Target, notes: tuple[str, ...], chosen: Scored | None, remark: str | None
+    request: Request,
+    target: Target,
+    model_id: str,
+    notes: tuple[str, ...],
+    admitted: Sequence[Scored],
+    remark: str | None,
 ) -> list[str]:
     """What a reader must not miss."""
-    warnings = [*notes, *target.assumed]
+    chosen = admitted[0] if admitted else None
+    warnings = [*notes, *target.assumed, *_list_other_bases(model_id, admitted)]
     if remark:
         warnings.append(remark)
     if chosen is not None:
@@ -266,3 +273,18 @@ def list_warnings(
             "calibrate on text of your own domain when there is some, and measure on your own task"
         )
     return warnings
+
+
+def _list_other_bases(model_id: str, admitted: Sequence[Scored]) -> list[str]:
+    """Published checkpoints on offer that were made from another model than the one asked for, tuned or not."""
+    asked = model_id.rstrip("/").rpartition("/")[2]
+    repos: dict[str, list[str]] = {}
+    for item in admitted:
+        published = item.candidate.prebuilt
+        if published is not None and published.made_from.lower() != asked.lower():
+            named = repos.setdefault(published.made_from, [])
+            named += [] if published.repo in named else [published.repo]
+    return [
+        f"{' and '.join(named)} {'is' if len(named) == 1 else 'are'} made from {made_from}; you asked for {asked}"
+        for made_from, named in repos.items()
+    ]

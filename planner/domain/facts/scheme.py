@@ -76,7 +76,14 @@ class Prebuilt:
     note: str
     source: str
 
+    @property
+    def made_from(self) -> str:
+        """The model that was quantized, as the repository's name says: `Qwen2.5-72B-Instruct`."""
+        return STORAGE_SUFFIX.sub("", self.repo.rpartition("/")[2])
 
+
+STORAGE_SUFFIX = re.compile(r"(?i)[-_.](?:awq|gptq|int[348]|w\d+a\d+|fp[48]|nvfp4|mxfp4|gguf|exl[23]).*")
+"""Where a published checkpoint's name stops naming the model and starts naming how it is stored."""
 NAMED_WIDTH = re.compile(r"(?:EXL[23]_|VPTQ_)?\D*?(\d+(?:\.\d+)?)")
 
 

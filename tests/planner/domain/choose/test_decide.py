@@ -1,6 +1,7 @@
 """A decision body: complete, pure, and honest about what does not fit."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +84,30 @@ def test_without_evidence_no_quality_is_invented(qwen_plan):
         if item["method"] != "none":
             assert {found["basis"] for found in item["quality"].values()} == {"insufficient"}
             assert {found["expected_delta"] for found in item["quality"].values()} == {None}
+
+
+MADE_FROM_TUNED = "made from Qwen2.5-72B-Instruct; you asked for"
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_told"),
+    [
+        pytest.param("Qwen/Qwen2.5-72B", True, id="the base model was asked for"),
+        pytest.param("Qwen/Qwen2.5-72B-Instruct", False, id="the tuned one was asked for"),
+        pytest.param("someone/Qwen2.5-72B-Law", True, id="another tuning was asked for"),
+    ],
+)
+def test_a_published_checkpoint_of_another_tuning_is_told(plan_inputs, qwen72b, a_target, asked, is_told):
+    body = decide(replace(plan_inputs(qwen72b, a_target(count=2), schemes=()), model_id=asked))
+    offered = [item["prebuilt"]["repo"] for item in body["alternatives"] if item.get("prebuilt")]
+    told = [warning for warning in body["warnings"] if MADE_FROM_TUNED in warning]
+    assert offered
+    assert bool(told) is is_told
+    assert all(repo in warning for warning in told for repo in offered)
+
+
+def test_every_published_checkpoint_says_what_it_was_made_from(tables):
+    assert {row.made_from for row in tables.prebuilt} == {"Qwen2.5-72B-Instruct"}
 
 
 def test_unknown_is_never_chosen(plan_inputs, a_model, a_target):
