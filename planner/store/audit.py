@@ -6,6 +6,7 @@ exactly one SELECT statement.
 """
 
 import re
+import secrets
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -85,13 +86,15 @@ def named_tables(sql: str) -> list[str]:
 
 
 def _write_snapshot(database: Database, snapshot: Path, tables: Sequence[str]) -> None:
+    # All cursors of a database see what one attaches: questions asked at once need names of their own.
+    name = f"audit_copy_{secrets.token_hex(8)}"
     with database.cursor() as cursor:
-        cursor.execute(f"ATTACH '{snapshot}' AS audit_copy")
+        cursor.execute(f"ATTACH '{snapshot}' AS {name}")
         try:
             for table in tables:
-                cursor.execute(f"CREATE TABLE audit_copy.{table} AS SELECT * FROM {table}")  # noqa: S608 - names above
+                cursor.execute(f"CREATE TABLE {name}.{table} AS SELECT * FROM {table}")  # noqa: S608 - names above
         finally:
-            cursor.execute("DETACH audit_copy")
+            cursor.execute(f"DETACH {name}")
 
 
 def _run(

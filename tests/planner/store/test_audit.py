@@ -1,5 +1,8 @@
 """Audit questions: one SELECT over the record, and no way to a file, a setting or the live database."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from planner.domain.errors import BadInput
@@ -125,3 +128,14 @@ def test_a_question_without_end_is_stopped(loaded):
             loaded, "SELECT count(*) FROM range(1000000000) a, range(1000000000) b", time_limit_s=0.3
         )
     assert caught.value.code == "audit.too_slow"
+
+
+def test_questions_asked_at_once_do_not_meet(loaded):
+    together = threading.Barrier(4)
+
+    def ask(_):
+        together.wait()
+        return [run_audit_query(loaded, "SELECT count(*) FROM decisions")[1] for _ in range(5)]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(ask, range(4))) == [[[(1,)]] * 5] * 4
