@@ -31,6 +31,16 @@ class KnowledgeVersion:
         return f"{self.data_sha256}+{self.highest_evidence_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class AuditRows:
+    """What an audit question gave."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    truncated: bool = False
+    """Whether there were more rows than are answered."""
+
+
 class Clock(Protocol):
     """The time, for records."""
 

@@ -17,6 +17,8 @@ class AuditController(Controller):
 
     @post("/query", operation_id="Audit", status_code=200, sync_to_thread=True)
     def query(self, data: JSONBody[AuditQuestion], workshop: InWorkshop) -> AuditAnswer:
-        """Columns and rows."""
-        columns, rows = workshop.audit(data.sql)
-        return AuditAnswer(columns=columns, rows=[list(row) for row in rows])
+        """Columns and rows, and whether there were more."""
+        found = workshop.audit(data.sql)
+        return AuditAnswer(
+            columns=found.columns, rows=[list(row) for row in found.rows], truncated=found.truncated
+        )

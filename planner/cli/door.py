@@ -138,7 +138,7 @@ class Door(JobDoor, EstimateDoor, TokenDoor, HostDoor, Protocol):
         ...
 
     def audit(self, sql: str) -> dict[str, Any]:
-        """`{columns, rows}` of one SELECT."""
+        """`{columns, rows, truncated}` of one SELECT."""
         ...
 
 

@@ -38,8 +38,12 @@ class LocalDoor:
         return replay_decision(self._workshop.decisions, self._workshop.knowledge, decision_id)
 
     def audit(self, sql: str) -> dict[str, Any]:
-        columns, rows = self._workshop.audit(sql)
-        return {"columns": columns, "rows": [list(row) for row in rows]}
+        found = self._workshop.audit(sql)
+        return {
+            "columns": found.columns,
+            "rows": [list(row) for row in found.rows],
+            "truncated": found.truncated,
+        }
 
     def estimate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         from planner.usecases.estimate_candidate import estimate_candidate

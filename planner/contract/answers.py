@@ -144,10 +144,11 @@ class JobEvent(Answer):
 
 
 class AuditAnswer(Answer):
-    """Columns and rows of one SELECT."""
+    """Columns and rows of one SELECT; `truncated` when there were more rows than one answer holds."""
 
     columns: list[str]
     rows: list[list[Any]]
+    truncated: bool = False
 
 
 class EvidenceRows(Answer):

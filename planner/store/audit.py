@@ -11,11 +11,11 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from planner.domain.errors import BadInput
+from planner.ports import AuditRows
 from planner.store.connection import Database
 
 TABLES = (
@@ -38,10 +38,8 @@ ROW_LIMIT = 10_000
 MEMORY_LIMIT = "1GB"
 
 
-def run_audit_query(
-    database: Database, sql: str, *, time_limit_s: float = TIME_LIMIT_S
-) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of one SELECT.
+def run_audit_query(database: Database, sql: str, *, time_limit_s: float = TIME_LIMIT_S) -> AuditRows:
+    """Column names and rows of one SELECT; of more than `ROW_LIMIT` rows the first, and that it says.
 
     Raises:
         BadInput: `audit.not_select`, `audit.query_failed`, `audit.too_slow`.
@@ -97,15 +95,13 @@ def _write_snapshot(database: Database, snapshot: Path, tables: Sequence[str]) -
             cursor.execute(f"DETACH {name}")
 
 
-def _run(
-    connection: duckdb.DuckDBPyConnection, sql: str, time_limit_s: float
-) -> tuple[list[str], list[tuple[Any, ...]]]:
+def _run(connection: duckdb.DuckDBPyConnection, sql: str, time_limit_s: float) -> AuditRows:
     timer = threading.Timer(time_limit_s, connection.interrupt)
     timer.start()
     try:
         result = connection.execute(sql)
         names = [column[0] for column in result.description]
-        rows = result.fetchmany(ROW_LIMIT)
+        rows = result.fetchmany(ROW_LIMIT + 1)
     except duckdb.InterruptException as error:
         raise BadInput(
             "audit.too_slow", f"The question ran past {time_limit_s:g} s and was stopped."
@@ -114,7 +110,7 @@ def _run(
         raise BadInput("audit.query_failed", f"{_first_line(error)} Tables: {', '.join(TABLES)}.") from error
     finally:
         timer.cancel()
-    return names, rows
+    return AuditRows(names, rows[:ROW_LIMIT], truncated=len(rows) > ROW_LIMIT)
 
 
 def _first_line(error: Exception) -> str:

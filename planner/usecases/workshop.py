@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.ports import (
+    AuditRows,
     ClaimStore,
     Clock,
     DecisionStore,
@@ -40,7 +41,7 @@ class Workshop:
     hosts: HostStore
     counts: RecordCounts
     clock: Clock
-    audit: Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
+    audit: Callable[[str], AuditRows]
     """Column names and rows of one SELECT."""
     together: Callable[[], AbstractContextManager[Any]]
     """What is recorded inside is kept, and seen by others, together or not at all."""

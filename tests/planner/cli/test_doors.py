@@ -26,6 +26,7 @@ def doors(shared_service):
         pytest.param(lambda door: door.list_sources(), id="sources"),
         pytest.param(lambda door: door.list_jobs(5), id="jobs"),
         pytest.param(lambda door: door.audit("SELECT count(*) FROM evidence"), id="audit"),
+        pytest.param(lambda door: door.audit("SELECT * FROM range(10001)"), id="more rows than are answered"),
     ],
 )
 def test_both_doors_answer_alike(doors, ask):

@@ -85,6 +85,15 @@ def test_a_decision_replays_identically(bitwright, decision):
     assert "identical to the bit" in bitwright("replay", decision["decision_id"]).out
 
 
+def test_a_cut_off_audit_answer_says_so_beneath_its_table_and_in_json(bitwright):
+    sql = "SELECT * FROM range(10001)"
+    assert (
+        bitwright("audit", sql).out.splitlines()[-1].startswith("Only the first 10,000 rows: there are more.")
+    )
+    assert json.loads(bitwright("audit", sql, "--json").out)["truncated"] is True
+    assert "Only" not in bitwright("audit", "SELECT 1").out
+
+
 def test_an_audit_question_is_answered_as_a_table_or_as_json(bitwright, decision):
     sql = f"SELECT decision_id, scheme FROM decisions WHERE decision_id = '{decision['decision_id']}'"
     answer = json.loads(bitwright("audit", sql, "--json").out)

@@ -31,13 +31,12 @@ SECRET = "the secret line"
     ],
 )
 def test_a_select_is_answered(loaded, sql, rows):
-    _, found = run_audit_query(loaded, sql)
-    assert found == rows
+    assert run_audit_query(loaded, sql).rows == rows
 
 
 def test_columns_come_with_their_names(loaded):
-    names, _ = run_audit_query(loaded, "SELECT decision_id, model AS which FROM decisions")
-    assert names == ["decision_id", "which"]
+    found = run_audit_query(loaded, "SELECT decision_id, model AS which FROM decisions")
+    assert found.columns == ["decision_id", "which"]
 
 
 @pytest.mark.parametrize(
@@ -113,13 +112,12 @@ def test_what_only_looks_like_a_select_to_the_parser_is_refused(loaded, sql):
 def test_a_question_never_changes_the_record(loaded):
     with pytest.raises(BadInput):
         run_audit_query(loaded, "SELECT nextval('evidence_ids')")
-    assert run_audit_query(loaded, "SELECT count(*) FROM decisions")[1] == [(1,)]
+    assert run_audit_query(loaded, "SELECT count(*) FROM decisions").rows == [(1,)]
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_that_is_named_can_be_asked(loaded, table):
-    names, _ = run_audit_query(loaded, f"SELECT * FROM {table} LIMIT 1")
-    assert names
+    assert run_audit_query(loaded, f"SELECT * FROM {table} LIMIT 1").columns
 
 
 def test_a_question_without_end_is_stopped(loaded):
@@ -130,12 +128,24 @@ def test_a_question_without_end_is_stopped(loaded):
     assert caught.value.code == "audit.too_slow"
 
 
+@pytest.mark.parametrize(
+    ("asked", "answered", "truncated"),
+    [
+        pytest.param(10_000, 10_000, False, id="as many as one answer holds"),
+        pytest.param(10_001, 10_000, True, id="one more"),
+    ],
+)
+def test_an_answer_says_that_there_were_more_rows(loaded, asked, answered, truncated):
+    found = run_audit_query(loaded, f"SELECT * FROM range({asked})")
+    assert (len(found.rows), found.truncated) == (answered, truncated)
+
+
 def test_questions_asked_at_once_do_not_meet(loaded):
     together = threading.Barrier(4)
 
     def ask(_):
         together.wait()
-        return [run_audit_query(loaded, "SELECT count(*) FROM decisions")[1] for _ in range(5)]
+        return [run_audit_query(loaded, "SELECT count(*) FROM decisions").rows for _ in range(5)]
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(ask, range(4))) == [[[(1,)]] * 5] * 4

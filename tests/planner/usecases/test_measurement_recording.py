@@ -78,7 +78,7 @@ def test_the_next_plan_predicts_the_share_of_bandwidth_that_was_measured(
     workshop, tiny_plan, complete, a_measurement
 ):
     complete(tiny_plan, a_measurement(decode_tokens_per_s=50.0))
-    _, rows = workshop.audit("SELECT metric, value, device FROM evidence WHERE subject = 'efficiency'")
+    rows = workshop.audit("SELECT metric, value, device FROM evidence WHERE subject = 'efficiency'").rows
     device = tiny_plan.body["target"]["devices"][0]
     # Q8_0 stores 34 bytes for 32 weights. Every matrix but the embedding is read: head 1024 x 256, and in each of
     # two layers q, o 256 x 256, k, v 128 x 256, gate, up, down 512 x 256; five norms of 256 stay in 32 bits.
