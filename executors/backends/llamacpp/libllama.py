@@ -183,7 +183,7 @@ class Model:
         self._batch = self._llama.llama_batch_init(context_tokens, 0, 1)
         self._position = 0
         self.vocab_size = int(self._llama.llama_vocab_n_tokens(self._vocab))
-        self.weight_bytes = int(self._llama.llama_model_size(self._handle))
+        self.load_bytes = int(self._llama.llama_model_size(self._handle))
         adds_bos = self._llama.llama_vocab_get_add_bos(self._vocab)
         self.bos = int(self._llama.llama_vocab_bos(self._vocab)) if adds_bos else None
 

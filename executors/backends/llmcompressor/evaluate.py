@@ -5,7 +5,7 @@ compressed-tensors unpacks the weights at the first forward pass, so that these 
 not the serving engine's.
 
 `load_bytes` is the sum of the artifact's parameters and buffers as loaded in its own types, packed;
-`peak_ram_bytes` is with the float32 copy and, where the reference had to be made, the baseline.
+`peak_ram_bytes` is of one model at a time: its float32 copy, and on the way there the packed or 16-bit weights.
 
 Job: {"baseline_dir", "artifact_dir", "text_file", "context_tokens", "chunks", "reference_file", "prompt",
 "max_new_tokens", "threads", "baseline_key"}.
@@ -14,6 +14,7 @@ Job: {"baseline_dir", "artifact_dir", "text_file", "context_tokens", "chunks", "
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,17 +105,19 @@ def evaluate(job: dict[str, Any], wire: Wire) -> dict[str, object]:
     torch.set_num_threads(int(job["threads"]))
 
     @contextmanager
-    def open_baseline() -> Iterator[TorchModel]:
-        yield TorchModel(Path(job["baseline_dir"]))
+    def open_folder(name: str) -> Iterator[TorchModel]:
+        yield TorchModel(Path(job[name]))
 
     versions = tool_versions(["compressed-tensors", "torch", "transformers", "numpy"])
-    artifact = TorchModel(Path(job["artifact_dir"]))
     scores = score_artifact(
-        job, wire, f"transformers {versions['transformers']} float32", open_baseline, artifact
+        job,
+        wire,
+        f"transformers {versions['transformers']} float32",
+        partial(open_folder, "baseline_dir"),
+        partial(open_folder, "artifact_dir"),
     )
     return {
         **scores,
-        "load_bytes": artifact.load_bytes,
         "peak_ram_bytes": peak_ram_bytes(),
         "stage_seconds": wire.stage_seconds,
         "tool_versions": versions,

@@ -2,8 +2,9 @@
 
     minutes  starting and scoring (fixed) + moving the weights (bytes over a rate) + calibration (seconds for
              each parameter and token)
-    RAM      llm-compressor holds all 16-bit weights and has one layer at work; llama.cpp maps its file and
-             holds a few copies of the largest matrix
+    RAM      llm-compressor holds all 16-bit weights and has one layer at work, but what it made is scored in
+             32 bits afterwards, and that is the peak; llama.cpp maps its file and holds a few copies of the
+             largest matrix
     VRAM     one layer in 16 bits, its activations, and GPTQ's Hessian of the widest input (K x K in 32 bits, twice)
     disk     the source where it has to be fetched, any 16-bit intermediate file, and the artifact
 

@@ -112,3 +112,25 @@ def test_minutes_always_have_an_interval_around_them(cost):
         assert found.minutes_low <= found.minutes <= found.minutes_high
         assert found.ram_bytes <= found.ram_high_bytes
         assert found.sources
+
+
+def test_scoring_in_32_bits_is_inside_the_memory_that_llmcompressor_is_said_to_need(tables, demo, a_model):
+    def ram(model):
+        found = predict_job_cost(
+            model,
+            backend="llmcompressor",
+            method="rtn",
+            calibrated=False,
+            kind="cpu",
+            device_name="CPU test",
+            artifact_bytes=1,
+            constants=tables.jobs,
+            evidence=EvidenceBase(version="none"),
+        )
+        return found.ram_low_bytes, found.ram_bytes, found.ram_high_bytes
+
+    low, _, high = ram(demo)
+    # docs/LOG.md: 1.38 GiB for FP8_DYNAMIC with its reference, 1.50 GiB for W4A16.
+    assert low < 1.38 * 2**30 < 1.50 * 2**30 < high
+    # Four bytes a parameter at the least, whatever the rest.
+    assert ram(a_model(params_total=8_000_000_000))[0] > 32_000_000_000
