@@ -41,7 +41,7 @@ class PlanAsk(Asked):
     scheme: str | None = None
     method: str | None = None
     group_size: int | None = None
-    must_quantize: bool | None = None
+    must_quantize: Any = None
     """Leave 16 bits and published checkpoints out: something is to be made."""
 
 

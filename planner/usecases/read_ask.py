@@ -57,7 +57,7 @@ def read_ask(fields: Mapping[str, Any]) -> Request:
         request = replace(request, method=str(fields["method"]).lower())
     if fields.get("group_size") is not None:
         request = replace(request, group_size=_whole_number("group_size", fields["group_size"]))
-    return replace(request, must_quantize=bool(fields.get("must_quantize")))
+    return replace(request, must_quantize=_yes_or_no("must_quantize", fields.get("must_quantize")))
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> Any:
@@ -66,6 +66,12 @@ def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> Any:
             "request.bad_field", f'{name} is one of {", ".join(choices)}, not "{value}".', choices=choices
         )
     return value
+
+
+def _yes_or_no(name: str, value: Any) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise BadInput("request.bad_field", f'{name} is true or false, not "{value}".')
+    return bool(value)
 
 
 def _whole_number(name: str, value: Any) -> int:

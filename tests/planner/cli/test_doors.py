@@ -52,6 +52,11 @@ def test_both_doors_answer_alike(doors, ask):
         pytest.param(
             lambda door: door.estimate({**ESTIMATE, "x": 1}), BadInput, id="estimate's unknown field"
         ),
+        pytest.param(
+            lambda door: door.plan({"ask": "demo for cpu", "must_quantize": "false"}),
+            BadInput,
+            id="no boolean",
+        ),
         pytest.param(lambda door: door.show_decision("d-nothing"), BadInput, id="unknown decision"),
         pytest.param(lambda door: door.audit("DELETE FROM jobs"), BadInput, id="not a SELECT"),
         pytest.param(lambda door: list(door.follow_job("j-nothing")), BadInput, id="unknown job"),
