@@ -12,6 +12,11 @@ from pathlib import Path
 from executors.errors import JobRefused
 
 GIB = 1024**3
+CONTROL_GROUP_FILES = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+"""Limit and use, of version 2 and of version 1."""
 
 
 def check_disk(folder: Path, needed_bytes: int, what: str) -> None:
@@ -70,10 +75,11 @@ def available_ram_bytes(
     if available is None:
         with suppress(ValueError, OSError):
             available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with suppress(OSError, ValueError):  # "max" is no number: no limit
-        limit = int((control_group / "memory.max").read_text(encoding="ascii"))
-        left = max(0, limit - int((control_group / "memory.current").read_text(encoding="ascii")))
-        available = left if available is None else min(available, left)
+    for limit_file, use_file in CONTROL_GROUP_FILES:
+        with suppress(OSError, ValueError):  # "max" is no number: no limit
+            limit = int((control_group / limit_file).read_text(encoding="ascii"))
+            left = max(0, limit - int((control_group / use_file).read_text(encoding="ascii")))
+            available = left if available is None else min(available, left)
     return available
 
 

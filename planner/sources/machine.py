@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from planner.domain.errors import BadInput
@@ -21,6 +22,11 @@ from planner.sources.nvidia import read_cards
 
 HERE_WORDS = frozenset({"this machine", "this host", "here", "local"})
 CPU_WORDS = frozenset({"cpu"})
+CONTROL_GROUP_FILES = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+"""Limit and use, of version 2 and of version 1."""
 COPY_BYTES = 64 * MIB
 COPY_ROUNDS = 4
 
@@ -66,7 +72,7 @@ class Machine:
         return Target(devices=ordered, assumed=tuple(dict.fromkeys(assumed)))
 
     def _this_machine(self, *, cpu_only: bool) -> Target:
-        total, available = _memory()
+        total, available = read_memory()
         gpus, said = ((), []) if cpu_only else read_cards(self._names)
         devices = gpus or (self._cpu(total, available),)
         return Target(
@@ -124,10 +130,16 @@ def _assumptions(device: Device, count: int, is_memory_advertised: bool) -> list
     return said
 
 
-def _memory() -> tuple[int, int]:
+def read_memory(
+    meminfo: Path = Path("/proc/meminfo"), control_group: Path = Path("/sys/fs/cgroup")
+) -> tuple[int, int]:
+    """Bytes in all and available to a new process, within what a control group allows and already uses.
+
+    An executor counts the same way before it starts a job.
+    """
     fields: dict[str, int] = {}
     try:
-        with Path("/proc/meminfo").open(encoding="ascii") as file:
+        with meminfo.open(encoding="ascii") as file:
             for line in file:
                 name, _, rest = line.partition(":")
                 fields[name] = int(rest.split()[0]) * 1024
@@ -135,22 +147,12 @@ def _memory() -> tuple[int, int]:
     except (OSError, KeyError, ValueError, IndexError):
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         available = total
-    limit = _cgroup_limit()
-    if limit is not None and limit < total:
-        available = min(available, limit)
-        total = limit
+    for limit_file, use_file in CONTROL_GROUP_FILES:
+        with suppress(OSError, ValueError):  # "max" is no number: no limit
+            limit = int((control_group / limit_file).read_text(encoding="ascii"))
+            used = int((control_group / use_file).read_text(encoding="ascii"))
+            total, available = min(total, limit), min(available, max(0, limit - used))
     return total, available
-
-
-def _cgroup_limit() -> int | None:
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            text = Path(path).read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if text.isdigit():
-            return int(text)
-    return None
 
 
 def _cpu_name() -> str:

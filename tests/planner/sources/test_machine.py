@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from executors.preflight import available_ram_bytes
 from planner.domain.errors import Ambiguous, BadInput
 from planner.domain.facts.hardware_names import AcceleratorNames
 from planner.domain.facts.request import DeviceAsk
-from planner.sources.machine import Machine
+from planner.sources.machine import Machine, read_memory
 from planner.sources.tables import read_accelerators
 
 DATA = Path(__file__).parents[3] / "data"
@@ -77,3 +78,33 @@ def test_the_memory_bandwidth_is_measured_once_and_kept(machine, tmp_path):
     assert machine.find_target([ask("cpu")]).devices[0].bandwidth_bytes_per_s == first
     (tmp_path / "machine.json").write_text("half a fi")
     assert machine.find_target([ask("cpu")]).devices[0].bandwidth_bytes_per_s > 1e8
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "total", "available"),
+    [
+        # 16,384 kB of which 8,192 kB are available: 16,777,216 and 8,388,608 bytes.
+        pytest.param(None, None, 16_777_216, 8_388_608, id="no control group"),
+        pytest.param("max", "5000000", 16_777_216, 8_388_608, id="no limit"),
+        pytest.param("6000000", "1000000", 6_000_000, 5_000_000, id="what it uses is gone"),
+        pytest.param("16000000", "1000000", 16_000_000, 8_388_608, id="the machine has less left"),
+        pytest.param("6000000", "7000000", 6_000_000, 0, id="over its limit"),
+        pytest.param("99000000", "95000000", 16_777_216, 4_000_000, id="a limit above the machine"),
+    ],
+)
+def test_a_plan_counts_memory_as_the_executor_does_before_a_job(tmp_path, limit, used, total, available):
+    (tmp_path / "meminfo").write_text("MemTotal:  16384 kB\nMemAvailable:  8192 kB\n")
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit + "\n")
+        (tmp_path / "memory.current").write_text(used + "\n")
+    assert read_memory(tmp_path / "meminfo", tmp_path) == (total, available)
+    assert available_ram_bytes(tmp_path / "meminfo", tmp_path) == available
+
+
+def test_a_control_group_of_version_1_counts_alike(tmp_path):
+    (tmp_path / "meminfo").write_text("MemTotal:  16384 kB\nMemAvailable:  8192 kB\n")
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("6000000\n")
+    (tmp_path / "memory" / "memory.usage_in_bytes").write_text("1000000\n")
+    assert read_memory(tmp_path / "meminfo", tmp_path) == (6_000_000, 5_000_000)
+    assert available_ram_bytes(tmp_path / "meminfo", tmp_path) == 5_000_000
