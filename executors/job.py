@@ -25,6 +25,10 @@ class Job:
     method: str
     format: str
     group_size: int | None = None
+    engine: str | None = None
+    """What it is to be served with, by `tp` and `pp` cards: a part of its name in the record, not of the making."""
+    tp: int = 1
+    pp: int = 1
     calibration_file: Path | None = None
     calibration_samples: int = 32
     calibration_tokens: int = 512

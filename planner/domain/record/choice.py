@@ -76,10 +76,8 @@ def make_specification(
         "model_id": model["id"],
         "model_dir": model["path"],
         "backend": candidate["backend"],
-        "scheme": candidate["scheme"],
-        "method": candidate["method"],
-        "format": candidate["format"],
-        "group_size": candidate["group_size"],
+        # All of them: what is measured is compared with the promise of this very candidate.
+        **{name: candidate[name] for name in CHOICE_FIELDS},
         "calibration_file": calibration_file,
         "needs": {name: cost[name] for name in ("ram_bytes", "disk_bytes", "vram_bytes")},
         "threads": decision["target"]["cpu_cores"] or 1,

@@ -2,7 +2,9 @@
 
 import pytest
 
+from executors.job import Job
 from planner.domain.errors import BadInput
+from planner.domain.record.choice import CHOICE_FIELDS, choose_candidate
 from planner.usecases.plan_model import plan_model
 from planner.usecases.read_ask import read_ask
 from planner.usecases.submit_job import submit_job
@@ -34,6 +36,19 @@ def test_a_named_alternative_is_made_instead_of_the_chosen(workshop, tiny_checkp
     job = submit_job(workshop, decision.decision_id, choice={"method": "gptq", "group_size": 64})
     assert (job.specification["method"], job.specification["group_size"]) == ("gptq", 64)
     assert job.specification["calibration_samples"] > 0
+
+
+def test_a_job_remembers_its_whole_choice(workshop, tiny_checkpoint):
+    decision = plan_model(
+        workshop, read_ask({"ask": f"{tiny_checkpoint} for 2x A6000", "must_quantize": True})
+    )
+    candidates = [decision.body["chosen"], *decision.body["alternatives"]]
+    assert len({(made["engine"], made["tp"], made["pp"]) for made in candidates}) > 1
+    for made in candidates:
+        choice = {name: made[name] for name in CHOICE_FIELDS}
+        specification = submit_job(workshop, decision.decision_id, choice=choice).specification
+        assert choose_candidate(decision.body, {name: specification[name] for name in CHOICE_FIELDS}) == made
+        assert Job.from_mapping(specification).engine == made["engine"]
 
 
 def test_a_candidate_that_the_decision_lacks_is_refused_with_those_it_has(workshop, tiny_plan):
