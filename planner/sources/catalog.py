@@ -29,8 +29,11 @@ class Catalog:
             Ambiguous: several sizes are called that.
         """
         if names_a_folder(words):
-            facts = read_checkpoint(Path(words), self._traits)
-            return ModelMatch(model=facts, typed=facts.model_id)
+            folder = Path(words).expanduser()
+            facts = read_checkpoint(folder, self._traits)
+            # Shown as typed; `.` and `..` name nothing.
+            is_named = folder.name not in {"", ".."}
+            return ModelMatch(model=facts, typed=str(folder) if is_named else facts.model_id)
         match = self._names.resolve(words)
         folder = self._cached_models / match.model.model_id.replace("/", "--")
         if not folder.is_dir():

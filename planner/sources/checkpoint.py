@@ -41,7 +41,7 @@ def read_checkpoint(folder: Path, traits: Mapping[str, Traits], model_id: str | 
     Args:
         folder: holds config.json and safetensors files.
         traits: what is known of architectures, by name.
-        model_id: name to give it; the folder's own path otherwise.
+        model_id: name to give it; the folder's absolute path otherwise, so that no other folder shares it.
 
     Raises:
         UnknownModel: `model.no_folder`, `model.no_config`, `model.config_unreadable`, `model.config_lies`,
@@ -203,7 +203,7 @@ def _facts_from_config(
         kv_heads = _positive(config, "num_key_value_heads", heads)
         architectures = config.get("architectures") or [""]
         facts = ModelFacts(
-            model_id=model_id or str(folder),
+            model_id=model_id or str(folder.resolve()),
             family=str(config.get("model_type") or "unknown"),
             architecture=str(architectures[0]),
             hidden_size=hidden,

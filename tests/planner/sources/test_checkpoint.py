@@ -31,6 +31,26 @@ def test_a_folder_with_spaces_is_a_folder_like_any_other(a_checkpoint):
     )
 
 
+def test_folders_of_one_relative_name_are_different_models_and_shown_as_typed(a_checkpoint, monkeypatch):
+    matches = []
+    for home in ("one", "other"):
+        folder = a_checkpoint(f"{home}/m")
+        monkeypatch.chdir(folder.parent)
+        matches.append(Catalog([], TRAITS, folder).find_model("./m"))
+        assert matches[-1].model.model_id == str(folder.resolve())
+    assert [match.typed for match in matches] == ["m", "m"]
+    assert matches[0].model.model_id != matches[1].model.model_id
+
+
+@pytest.mark.parametrize("words", [".", "./", "../m/.", "../m/inner/.."])
+def test_a_folder_typed_without_its_name_is_shown_with_it(a_checkpoint, monkeypatch, words):
+    folder = a_checkpoint("m")
+    (folder / "inner").mkdir()
+    monkeypatch.chdir(folder)
+    typed = Catalog([], TRAITS, folder).find_model(words).typed
+    assert typed.rpartition("/")[2] == "m"
+
+
 def break_file(folder, name, change):
     path = folder / name
     path.write_bytes(change(path.read_bytes()))
