@@ -127,6 +127,7 @@ def a_measurement():
         "prefill_tokens_per_s": 400.0,
         "decode_tokens_per_s": 50.0,
         "load_bytes": 900_000,
+        "evaluated_on": {"engine": "llama.cpp", "device_kind": "cpu"},
         "job_minutes": 0.5,
         "peak_ram_bytes": 1_200_000_000,
         **changes,

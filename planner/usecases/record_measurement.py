@@ -54,10 +54,11 @@ def _record_figures(workshop: Workshop, job: Job, measurement: Mapping[str, Any]
     choice = {name: job.specification.get(name) for name in CHOICE_FIELDS}
     made = choose_candidate(decision.body, choice)
     now = workshop.clock.now()
-    for figure in compare_with_promise(made, measurement):
+    subject = _name_subject(workshop, job, decision, made)
+    for figure in compare_with_promise(made, subject.device_kind, measurement):
         row = {"job_id": job.job_id, "decision_id": job.decision_id, "at": now, **asdict(figure)}
         workshop.measurements.add_measurement(row)
-    for evidence in make_evidence(_name_subject(workshop, job, decision, made), measurement, now):
+    for evidence in make_evidence(subject, measurement, now):
         workshop.evidence.add_row(evidence)
 
 
@@ -82,6 +83,7 @@ def _name_subject(workshop: Workshop, job: Job, decision: Decision, made: Mappin
         engine=made["engine"],
         backend=made["backend"],
         device=device.name,
+        device_kind=device.kind,
         bandwidth_bytes_per_s=device.bandwidth_bytes_per_s,
         fp16_flops=device.fp16_flops,
         weights_bytes_read=_weights_bytes_read(model, tables, made),

@@ -65,7 +65,13 @@ def test_measures_sizes_scores_minutes_and_memory_flat(run_fake):
     assert measurement["perplexity"] == 5.25
     assert measurement["quantize_minutes"] >= 0
     assert measurement["peak_ram_bytes"] > 1
-    assert not any(isinstance(value, dict) for name, value in measurement.items() if name != "artifact_files")
+    assert {name for name, value in measurement.items() if isinstance(value, dict)} == {
+        "artifact_files", "evaluated_on",
+    }  # fmt: skip
+
+
+def test_says_what_it_was_evaluated_on(run_fake):
+    assert run_fake("GOOD")["measurement"]["evaluated_on"] == {"engine": "fake", "device_kind": "cpu"}
 
 
 def test_tells_stages_with_seconds_left(run_fake):
@@ -101,6 +107,7 @@ def test_refuses_a_destination_that_another_job_published(run_fake):
         pytest.param("NOTHING", BackendFailed, "backend.no_result", id="no-result"),
         pytest.param("NO_FILES", BackendFailed, "backend.no_files", id="promised-files-missing"),
         pytest.param("RUINED", ArtifactRejected, "quality.runaway", id="runaway-perplexity"),
+        pytest.param("NOWHERE", ArtifactRejected, "quality.not_measured", id="evaluated-nobody-knows-where"),
         pytest.param("NOT_FINITE", ArtifactRejected, "quality.not_measured", id="perplexity-is-nan"),
     ],
 )

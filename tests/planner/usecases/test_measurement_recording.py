@@ -93,6 +93,40 @@ def test_the_next_plan_predicts_the_share_of_bandwidth_that_was_measured(
     ]
 
 
+@pytest.mark.parametrize(
+    ("on", "evaluated_on", "has_speeds"),
+    [
+        pytest.param("cpu", {"engine": "llama.cpp", "device_kind": "cpu"}, True, id="as planned"),
+        pytest.param("cpu", {"engine": "transformers", "device_kind": "cpu"}, False, id="other engine"),
+        pytest.param(
+            "RTX 3060 12GB", {"engine": "llama.cpp", "device_kind": "cpu"}, False, id="planned for a card"
+        ),
+        pytest.param(
+            "RTX 3060 12GB", {"engine": "llama.cpp", "device_kind": "gpu"}, True, id="ran on a card"
+        ),
+        pytest.param("cpu", None, False, id="not said"),
+    ],
+)
+def test_speeds_count_only_where_it_ran_as_planned(
+    workshop, tiny_checkpoint, complete, a_measurement, on, evaluated_on, has_speeds
+):
+    ask = {
+        "ask": f"{tiny_checkpoint} for {on}",
+        "scheme": "Q8_0",
+        "engine": "llama.cpp",
+        "must_quantize": True,
+    }
+    decision = plan_model(workshop, read_ask(ask))
+    complete(decision, a_measurement(evaluated_on=evaluated_on))
+    figures = {row["name"] for row in show_decision(workshop, decision.decision_id)["measurements"]}
+    assert {"artifact_bytes", "job_minutes", "kl_divergence", "perplexity_change_percent"} <= figures
+    assert ({"decode_tokens_per_s", "prefill_tokens_per_s"} <= figures) is has_speeds
+    assert has_speeds or not {"decode_tokens_per_s", "prefill_tokens_per_s"} & figures
+    own = workshop.audit("SELECT subject, engine FROM evidence WHERE load_id IS NULL").rows
+    assert ("efficiency" in {subject for subject, _ in own}) is has_speeds
+    assert ("quality", (evaluated_on or {}).get("engine")) in own
+
+
 def test_a_report_sent_twice_is_recorded_once(workshop, tiny_plan, complete, a_measurement):
     _, claim = complete(tiny_plan, a_measurement())
     before = workshop.audit("SELECT count(*) FROM evidence WHERE source_title = 'measured here'")

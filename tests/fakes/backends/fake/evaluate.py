@@ -24,7 +24,10 @@ scores = {
     "prefill_tokens_per_s": 100.0,
     "decode_tokens_per_s": 10.0,
     "load_bytes": 32,
+    "evaluated_on": {"engine": "fake", "device_kind": "cpu"},
 }
+if scheme == "nowhere":
+    del scores["evaluated_on"]
 print(
     json.dumps({"event": "stage", "stage": "evaluate", "done": 1, "total": 1, "unit": "samples"}), flush=True
 )
