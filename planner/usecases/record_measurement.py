@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from planner.domain.choose.candidates import Tables
+from planner.domain.errors import BadInput
 from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.model import ModelFacts
@@ -37,7 +38,7 @@ def record_measurement(
     """Complete a claimed job and append its measurements and evidence; a job that is over stays as it is.
 
     Raises:
-        BadInput: `claim.unknown`.
+        BadInput: `claim.unknown`, `record.recipe_missing`.
     """
     job = take_up_again(workshop, workshop.claims.find_claimed_job(claim_id), claim_id)
     if job.state != "claimed":
@@ -99,8 +100,12 @@ def _recorded_version(inputs: Mapping[str, Any]) -> KnowledgeVersion:
 def _find_recipe(tables: Tables, made: Mapping[str, Any]) -> Recipe:
     names = ("scheme", "method", "format", "engine")
     wanted = tuple(made[name] for name in names)
-    return next(
-        recipe for recipe in tables.recipes if tuple(getattr(recipe, name) for name in names) == wanted
+    for recipe in tables.recipes:
+        if tuple(getattr(recipe, name) for name in names) == wanted:
+            return recipe
+    raise BadInput(
+        "record.recipe_missing",
+        f"The recorded tables have no recipe for {', '.join(map(str, wanted))}: nothing was recorded.",
     )
 
 

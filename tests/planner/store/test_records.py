@@ -1,5 +1,7 @@
 """The chain of decisions, its documents and its jobs."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from planner.domain.errors import BadInput
@@ -111,3 +113,20 @@ def test_rejected_candidates_are_a_table_of_their_own(records, database, a_body)
     with database.cursor() as cursor:
         rows = cursor.execute("SELECT decision_id, code FROM rejected_candidates").fetchall()
     assert rows == [(kept.decision_id, "memory.over_by")]
+
+
+def test_what_one_thread_writes_together_is_kept_together(database, records, a_body):
+    def write_and_fail():
+        with database.transaction():
+            records.add_decision(a_body, AT)
+            assert len(records.list_decisions(5)) == 1
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    assert records.list_decisions(5) == []
+    with database.transaction():
+        records.add_decision(a_body, AT)
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(records.list_decisions, 5).result() == []
+    assert len(records.list_decisions(5)) == 1

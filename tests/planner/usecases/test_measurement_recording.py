@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from planner.domain.errors import MachineRefused
+from planner.domain.errors import BadInput, MachineRefused
 from planner.usecases.approve_job import approve_job
 from planner.usecases.claim_job import claim_job
 from planner.usecases.plan_model import plan_model
@@ -158,3 +158,54 @@ def test_a_measurement_that_cannot_be_kept_leaves_the_job_claimed_and_nothing_re
     assert job.state == "claimed"
     assert workshop.job_events.list_job_events(job.job_id, 0)[-1]["event"]["state"] == "claimed"
     assert show_decision(workshop, tiny_plan.decision_id)["measurements"] == []
+
+
+class FailsOnce:
+    """An evidence log whose third row finds no room, once."""
+
+    def __init__(self, log):
+        self._log, self._rows = log, 0
+
+    def add_row(self, row):
+        self._rows += 1
+        if self._rows == 3:
+            raise MachineRefused("home.disk_full", "No space left.")
+        return self._log.add_row(row)
+
+
+def test_a_report_that_failed_half_way_is_recorded_whole_when_it_is_sent_again(
+    workshop, tiny_plan, a_measurement
+):
+    job_id = approve_job(workshop, submit_job(workshop, tiny_plan.decision_id).job_id).job_id
+    claim = claim_job(workshop, "here")
+    report = {"artifact_dir": "/made", "manifest": {"files": []}, "measurement": a_measurement()}
+    failing = replace(workshop, evidence=FailsOnce(workshop.evidence))
+    with pytest.raises(MachineRefused):
+        record_measurement(failing, claim.claim_id, **report)
+    assert workshop.jobs.find_job(job_id).state == "claimed"
+    assert workshop.measurements.list_measurements(tiny_plan.decision_id) == []
+    own = "SELECT subject, metric FROM evidence WHERE load_id IS NULL ORDER BY ALL"
+    assert workshop.audit(own).rows == []
+    assert record_measurement(failing, claim.claim_id, **report).state == "completed"
+    assert len(workshop.measurements.list_measurements(tiny_plan.decision_id)) == 9
+    assert workshop.audit(own).rows == [
+        ("efficiency", "decode"),
+        ("job_ratio", "minutes"),
+        ("quality", "perplexity"),
+        ("size", "artifact"),
+    ]
+    states = [row["event"].get("state") for row in workshop.job_events.list_job_events(job_id, 0)]
+    assert states.count("completed") == 1
+
+
+def test_a_recipe_that_the_recorded_tables_lack_is_said_in_a_sentence(workshop, tiny_plan, a_measurement):
+    class NoRecipes:
+        def tables(self, version):
+            return replace(workshop.knowledge.tables(version), recipes=())
+
+    job_id = approve_job(workshop, submit_job(workshop, tiny_plan.decision_id).job_id).job_id
+    claim = claim_job(workshop, "here")
+    report = {"artifact_dir": "/made", "manifest": {}, "measurement": a_measurement()}
+    with pytest.raises(BadInput, match=r"no recipe for Q8_0, rtn, gguf, llama\.cpp"):
+        record_measurement(replace(workshop, knowledge=NoRecipes()), claim.claim_id, **report)
+    assert workshop.jobs.find_job(job_id).state == "claimed"
