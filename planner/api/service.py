@@ -49,8 +49,9 @@ def run_service(
         token=token,
         started_at=workshop.clock.now(),
     )
-    # uvicorn raises the signal that ended it once more when it is done; by then the end is already orderly.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    # Also before uvicorn listens to signals, and when it raises the one that ended it once more: by then the end is
+    # already orderly.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     if parent_pid is not None:
         threading.Thread(target=_end_with_parent, args=(parent_pid, server), daemon=True).start()
     write_server(home, live)
