@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ import planner.api.service
 from planner.cli.doctor import examine_database
 from planner.cli.door import Session
 from planner.cli.home_service import open_service
+from planner.cli.processes import END_SECONDS
 from planner.live_server import find_live_server
 from planner.main import open_workshop, serve_home
 from planner.settings import read_settings
@@ -50,7 +52,7 @@ def test_an_owner_waits_for_who_still_uses_its_service_and_says_so(settings, cap
     joined.enter_context(open_service(settings))
     ending = threading.Thread(target=owner.close)
     ending.start()
-    ending.join(1.0)
+    ending.join(0.5)
     assert ending.is_alive()
     assert find_live_server(settings.home) is not None
     joined.close()
@@ -59,6 +61,7 @@ def test_an_owner_waits_for_who_still_uses_its_service_and_says_so(settings, cap
     assert capsys.readouterr().err == "another quantize still uses this service; waiting\n"
 
 
+@pytest.mark.slow
 def test_a_service_that_was_killed_is_opened_again_at_its_address_with_its_token(settings):
     with open_service(settings), open_service(settings) as joined:
         killed = joined.server
@@ -66,6 +69,10 @@ def test_a_service_that_was_killed_is_opened_again_at_its_address_with_its_token
         joined.revive()
         assert joined.server.pid != killed.pid
         assert (joined.server.url, joined.server.token) == (killed.url, killed.token)
+        ending = time.monotonic()
+    assert time.monotonic() - ending < END_SECONDS / 2, (
+        "asked to end as soon as it was there, it had to be killed"
+    )
 
 
 @pytest.fixture

@@ -47,7 +47,11 @@ def test_a_database_held_by_another_process_is_status_1_with_its_pid(bitwright, 
         pytest.param(3_000_000, id="while-the-tables-are-filled", marks=pytest.mark.slow),
     ],
 )
-def test_a_full_disk_is_status_1_and_leaves_a_home_that_works_later(start_bitwright, tmp_path, limit):
+def test_a_full_disk_is_status_1_and_leaves_a_home_that_works_later(
+    start_bitwright, tmp_path, monkeypatch, limit
+):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # Python would keep a compiled module cut at the limit
+
     def allow_small_files_only():
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
