@@ -31,7 +31,7 @@ check: $(STAMP)  ## format, lint, types and import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test-fast: check  ## checks and the tests that need no backend (about two minutes on two cores)
+test-fast: check  ## checks and the tests that need no backend (about a minute on two cores)
 	@$(FAST)
 
 test: check  ## everything: checks, fast tests and the real backends; the slow ones run whatever the fast ones say
