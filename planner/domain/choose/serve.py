@@ -7,7 +7,7 @@ from planner.domain.choose.candidates import Candidate
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
-from planner.domain.predict.activations import SEQUENCE_SLOTS
+from planner.domain.predict.activations_vllm import SEQUENCE_SLOTS
 
 BATCHED_TOKENS = 2048
 UTILISATION = "0.90"

@@ -151,6 +151,12 @@ def row_parallel_widths(model: ModelFacts, intermediate_size: int) -> dict[str, 
     return widths
 
 
+def widest_feed_forward(model: ModelFacts) -> int:
+    """Width that a token passes at once: dense layers, or the experts it is routed to with the shared ones."""
+    routed = model.experts_per_token * model.moe_intermediate_size + model.shared_intermediate_size
+    return max(model.intermediate_size if not model.num_experts or model.dense_layers else 0, routed)
+
+
 def count_described_parameters(model: ModelFacts) -> int:
     """Parameters that the model's fields describe."""
     return count_parameters(lay_out(model))
