@@ -1,182 +1,272 @@
-"""How far memory estimates are from measurements, beside parameters x bits, in one table.
+"""How far memory estimates are from every published figure, in one table, beside parameters x bits by hand.
 
-Every figure goes through the same door as `bitwright estimate --batch`. Nothing is fitted to single rows; the
-constants that were read off these measurements are named in `data/engine_memory.csv`, so the table says how
-well the model describes what is published, not how it does on models that nobody looked at.
+Every figure goes through the same door as `bitwright estimate --batch`. `--worst N --kind K` lists the rows that
+are farthest off; `--unread` says why rows were refused, `--left-out` which rules left how many out.
 
     .venv/bin/python benchmarks/accuracy/memory.py
 """
 
-import csv
+import argparse
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median, quantiles
 from typing import Any
 
+from fits import judge_failures, judge_runs
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from truth import DATA, Figure, read_figures
+from truth_sizes import read_sizes
 
 from planner.domain.errors import BitwrightError
-from planner.domain.facts.spellings import Spellings
+from planner.domain.facts.model import ModelFacts
+from planner.domain.units import GIB
 from planner.main import open_workshop
 from planner.settings import Settings
-from planner.sources.tables import read_models, read_spellings
 from planner.usecases.estimate_candidate import estimate_candidate
 from planner.usecases.workshop import Workshop
 
-DATA = Path(__file__).resolve().parents[2] / "data"
-UNITS = {"GiB": 2**30, "MiB": 2**20, "GB": 1e9, "bytes": 1}
-ENGINES = {"vllm", "llama.cpp", "transformers"}
-CARD = "NVIDIA H100 80GB SXM5"
-"""Any card will do where the figure does not depend on it."""
+TARGETS = {
+    "transformers": {"hf-peak": "2.5 %"},
+    "vllm": {
+        "vllm-weights": "2 %",
+        "vllm-kv-capacity-tokens": "median 6 %, p90 15 %",
+        "vllm-gpu-blocks": "median 6 %, p90 15 %",
+    },
+    "llama.cpp": {
+        "llamacpp-vram-total": "1 %",
+        "llamacpp-buffer-model": "0.5 %",
+        "llamacpp-buffer-kv": "0.5 %",
+        "llamacpp-kv-total": "0.5 %",
+    },
+    "file": {"size": "0.5 %"},
+}
+"""Mean absolute error wanted on models that nothing was fitted to."""
 
 
-class Bench:
-    """The tables and an estimator over a throwaway home."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A figure beside its estimate; errors are shares of the measured value."""
+
+    figure: Figure
+    predicted: float | None
+    refusal: str = ""
+    naive: float | None = None
+    covered: bool | None = None
+    """Whether the interval holds the measured value; None where the answer has no interval for it."""
+
+    @property
+    def error(self) -> float:
+        """Signed."""
+        assert self.predicted is not None
+        return self.predicted / self.figure.measured - 1
+
+
+class Estimator:
+    """`estimate` in process over one throwaway home, remembering what was asked."""
 
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
-        self.models = {model.model_id: model for model in read_models(DATA / "models.csv")}
-        self.words = Spellings(read_spellings(DATA / "spellings.csv"))
+        self._answers: dict[str, dict[str, Any]] = {}
 
-    def estimate(self, fields: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The estimate, or None where something about the row is not modelled."""
-        try:
-            return estimate_candidate(self.workshop, fields)
-        except BitwrightError:
-            return None
+    def estimate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to one batch row."""
+        key = repr(sorted(fields.items()))
+        if key not in self._answers:
+            self._answers[key] = estimate_candidate(self.workshop, fields)
+        return self._answers[key]
 
-
-def read_rows(name: str) -> Iterator[dict[str, str]]:
-    """Rows of one evidence file."""
-    with (DATA / "evidence" / name).open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+    def find_model(self, name: str) -> ModelFacts:
+        """The model's facts, for the arithmetic by hand."""
+        return self.workshop.catalog.find_model(name).model
 
 
-def compare_sizes(bench: Bench) -> tuple[list[float], list[float]]:
-    """Relative errors of file sizes of GGUF files printed in GiB, ours and parameters x bits."""
-    ours, naive = [], []
-    for row in read_rows("sizes.csv"):
-        if row["method"] != "gguf" or row["unit"] != "GiB" or row["repo"] not in bench.models:
-            continue
-        found = bench.estimate(
-            {"model": row["repo"], "scheme": row["scheme"], "device": CARD, "count": 8, "engine": "llama.cpp"}
+def compare(estimator: Estimator, figure: Figure) -> Comparison:
+    """One figure beside what is estimated."""
+    try:
+        answer = estimator.estimate(figure.fields)
+        predicted, interval = read_quantity(estimator, figure, answer)
+    except BitwrightError as error:
+        return Comparison(figure=figure, predicted=None, refusal=f"{error.code}: {error}")
+    covered = None if interval is None else interval[0] <= figure.measured <= interval[1]
+    naive = by_hand(estimator.find_model(figure.fields["model"]), figure, answer)
+    return Comparison(
+        figure=figure,
+        predicted=predicted,
+        covered=covered,
+        naive=None if naive is None else naive / figure.measured - 1,
+    )
+
+
+def read_quantity(
+    estimator: Estimator, figure: Figure, answer: Mapping[str, Any]
+) -> tuple[float, Sequence[float] | None]:
+    """The estimate of what was measured, with its interval where the answer has one."""
+    kv, work = answer["kv_cache_bytes"], answer["activation_bytes"]
+    if figure.quantity in answer:
+        return answer[figure.quantity], answer["intervals"].get(figure.quantity)
+    if figure.quantity == "sequences":
+        return answer["kv_capacity_tokens"] / answer["candidate"]["context"], None
+    if figure.quantity == "working_bytes":
+        return kv + work, None
+    if figure.quantity == "pool_bytes":
+        rest = answer["weights_bytes"] + work + answer["overhead_bytes"]
+        low, high = answer["intervals"]["total_bytes"]
+        usable = answer["usable_bytes"]
+        return usable - rest, (usable - high + kv, usable - low + kv)
+    alone = estimator.estimate({**figure.fields, "count": 1})
+    rest = alone["weights_bytes"]
+    if figure.quantity == "all_activation_bytes":
+        rest += alone["kv_cache_bytes"]
+    return answer["all_devices_bytes"] - rest, None
+
+
+def by_hand(model: ModelFacts, figure: Figure, answer: Mapping[str, Any]) -> float | None:
+    """Parameters x bits and a KV cache of all layers in 16 bits: what a person reckons on paper.
+
+    None for activations and overhead, which have no such arithmetic.
+    """
+    what, bits = answer["candidate"], float(figure.row.get("bits") or answer["bits_per_weight"])
+    weights = model.params_total * bits / 8
+    token = 4 * model.num_layers * model.num_kv_heads * model.head_dim
+    kv = token * what["context"] * what["concurrency"]
+    ranks = what["tp"] * what["pp"]
+    room = answer["usable_bytes"] - weights / ranks
+    return {
+        "weights_bytes": weights / ranks,
+        "artifact_bytes": weights,
+        "kv_cache_bytes": kv / ranks,
+        "all_devices_bytes": weights + kv,
+        "total_bytes": (weights + kv) / ranks,
+        "pool_bytes": room,
+        "kv_capacity_tokens": room * ranks / token,
+        "sequences": room * ranks / token / what["context"],
+        "all_working_bytes": kv,
+        "working_bytes": kv / ranks,
+    }.get(figure.quantity)
+
+
+def print_table(console: Console, comparisons: Sequence[Comparison]) -> None:
+    """Errors by kind and engine."""
+    table = Table(title="memory: error against every published figure", box=box.SIMPLE_HEAD, pad_edge=False)
+    names = (
+        "kind",
+        "engine",
+        "rows",
+        "refused",
+        "mean",
+        "median",
+        "p90",
+        "bias",
+        "in interval",
+        "by hand",
+        "wanted",
+    )
+    for name in names:
+        table.add_column(
+            name, justify="left" if name in {"kind", "engine", "wanted"} else "right", no_wrap=True
         )
-        if found is None or "printed 3.40 B" in row["note"]:
-            continue
-        measured = float(row["value"]) * UNITS[row["unit"]]
-        params = bench.models[row["repo"]].params_total
-        ours.append(found["bits_per_weight"] * params / 8 / measured - 1)
-        naive.append(round(found["bits_per_weight"]) * params / 8 / measured - 1)
-    return ours, naive
-
-
-def compare_weights(bench: Bench) -> tuple[list[float], list[float]]:
-    """Relative errors of what vLLM says its weights take on a rank."""
-    ours, naive = [], []
-    for row in read_rows("memory_truth.csv"):
-        if row["kind"] != "vllm-weights" or row["repo"] not in bench.models or "outlier" in row["note"]:
-            continue
-        tp = int(row["tp"] or 1)
-        fields = {"model": row["repo"], "scheme": row["scheme"], "device": CARD, "engine": "vllm"}
-        found = bench.estimate({**fields, "count": tp, "tp": tp})
-        if found is None:
-            continue
-        measured = float(row["value"]) * UNITS[row["unit"]]
-        ours.append(found["weights_bytes"] / measured - 1)
-        bits = float(row["bits"] or 16)
-        naive.append(bench.models[row["repo"]].params_total * bits / 8 / tp / measured - 1)
-    return ours, naive
-
-
-def count_fits(bench: Bench) -> tuple[int, int]:
-    """Configurations whose speed was measured: how many are called fits, of how many."""
-    fits = total = 0
-    seen = set()
-    for row in read_rows("speed.csv"):
-        engine, gpu = bench.words.read("engine", row["engine"]), bench.words.read("gpu", row["gpu"])
-        if (
-            engine not in ENGINES
-            or gpu is None
-            or row["concurrency"] not in {"1", ""}
-            or "offload" in row["flags"]
-        ):
-            continue
-        tokens = sum(int(row[name]) for name in ("prompt_tokens", "output_tokens") if row[name].isdigit())
-        key = (row["repo"], row["scheme"], engine, gpu, row["n_gpus"], tokens)
-        if row["repo"] not in bench.models or key in seen:
-            continue
-        seen.add(key)
-        fields = {
-            "model": row["repo"],
-            "scheme": row["scheme"],
-            "device": gpu,
-            "engine": engine,
-            "concurrency": 1,
-        }
-        context = min(tokens or 512, bench.models[row["repo"]].max_position)
-        found = bench.estimate({**fields, "count": int(row["n_gpus"] or 1), "context": context})
-        if found is not None:
-            total += 1
-            fits += found["fits"]
-    return fits, total
-
-
-def count_false_fits(bench: Bench) -> tuple[int, int]:
-    """Configurations that were reported to run out of memory: how many are called fits, of how many."""
-    fits = total = 0
-    for row in read_rows("memory_negatives.csv"):
-        cards = re.match(r"(\d+)\s*x\s*(.+)", row["gpus"])
-        if row["failure"] != "oom" or cards is None or not row["repo"]:
-            continue
-        fields: dict[str, Any] = {
-            "model": row["repo"],
-            "scheme": row["scheme"],
-            "device": bench.words.read("gpu", cards[2]) or cards[2],
-            "count": int(cards[1]),
-            "engine": row["engine"] or None,
-            "concurrency": 1,
-        }
-        for name, column in (("tp", "tp"), ("context", "context_tokens"), ("group_size", "group_size")):
-            if row[column].isdigit():
-                fields[name] = int(row[column])
-        found = bench.estimate(fields)
-        if found is not None:
-            total += 1
-            fits += found["fits"]
-    return fits, total
-
-
-def print_table(bench: Bench) -> None:
-    """All comparisons in one table."""
-    table = Table(title="memory: error against measurements")
-    for column in ("figure", "rows", "mean", "median", "parameters x bits: mean"):
-        table.add_column(column, justify="left" if column == "figure" else "right")
-    for name, (ours, naive) in (
-        ("llama.cpp file size", compare_sizes(bench)),
-        ("vLLM weights on a rank", compare_weights(bench)),
-    ):
-        mean = sum(map(abs, ours)) / len(ours)
-        naive_mean = sum(map(abs, naive)) / len(naive)
-        middle = median(map(abs, ours))
-        table.add_row(name, str(len(ours)), f"{mean:.2%}", f"{middle:.2%}", f"{naive_mean:.2%}")
-    console = Console(width=100)
+    groups: dict[tuple[str, str], list[Comparison]] = defaultdict(list)
+    for found in comparisons:
+        groups[found.figure.kind, family(found.figure.engine)].append(found)
+    for (kind, engine), rows in sorted(groups.items()):
+        read = [row for row in rows if row.predicted is not None]
+        wanted = TARGETS.get(engine, {}).get(kind, "")
+        naive = [abs(row.naive) for row in read if row.naive is not None]
+        held = [row.covered for row in read if row.covered is not None]
+        table.add_row(
+            kind,
+            engine,
+            str(len(rows)),
+            str(len(rows) - len(read)),
+            *spread([row.error for row in read]),
+            f"{sum(held)} of {len(held)}" if held else "-",
+            f"{mean(naive):.1%}" if naive else "-",
+            wanted,
+        )
     console.print(table)
-    fits, total = count_fits(bench)
-    console.print(f"measured running and called a fit: {fits} of {total} ({fits / total:.1%}; wanted 97 %)")
-    fits, total = count_false_fits(bench)
-    console.print(f"reported out of memory and called a fit: {fits} of {total} (wanted none)")
+
+
+def family(engine: str) -> str:
+    """The engine without its kernel or the thread that its log was posted in."""
+    return "llama.cpp" if engine.startswith("llama") else re.split(r" \(| / ", engine, maxsplit=1)[0]
+
+
+def spread(errors: Sequence[float]) -> tuple[str, ...]:
+    """Mean, median and nine-of-ten of the absolute errors, and the mean signed one."""
+    if not errors:
+        return ("-",) * 4
+    absolute = [abs(error) for error in errors]
+    p90 = quantiles(absolute, n=10, method="inclusive")[-1] if len(absolute) > 1 else absolute[0]
+    return (f"{mean(absolute):.2%}", f"{median(absolute):.2%}", f"{p90:.2%}", f"{mean(errors):+.2%}")
+
+
+def print_counts(console: Console, title: str, reasons: Counter[str]) -> None:
+    """How many rows for which reason."""
+    table = Table(title=title)
+    table.add_column("rows", justify="right")
+    table.add_column("why")
+    for reason, count in reasons.most_common():
+        table.add_row(str(count), reason)
+    console.print(table)
+
+
+def print_worst(console: Console, comparisons: Sequence[Comparison], count: int) -> None:
+    """The rows farthest off, with all that was asked."""
+    read = sorted((row for row in comparisons if row.predicted is not None), key=lambda row: -abs(row.error))
+    for found in read[:count]:
+        figure = found.figure
+        unit = GIB if figure.quantity.endswith("bytes") else 1
+        measured, predicted = figure.measured / unit, (found.predicted or 0) / unit
+        console.print(
+            f"{found.error:+8.1%}  {figure.kind}: {measured:.4g} measured, {predicted:.4g} estimated"
+        )
+        console.print(f"          {dict(figure.fields)}", soft_wrap=True)
+        console.print(f"          {figure.source}: {figure.row['note']}", soft_wrap=True)
+
+
+def run(estimator: Estimator, console: Console, asked: argparse.Namespace) -> None:
+    """All comparisons, then the fits."""
+    figures = [*read_figures(), *read_sizes()]
+    if asked.kind:
+        figures = [figure for figure in figures if figure.kind == asked.kind]
+    if asked.engine:
+        figures = [figure for figure in figures if figure.engine == asked.engine]
+    compared = [compare(estimator, figure) for figure in figures if not figure.left_out]
+    print_table(console, compared)
+    left_out = Counter(figure.left_out for figure in figures if figure.left_out)
+    refused = Counter(row.refusal for row in compared if row.refusal)
+    print_counts(console, f"{left_out.total()} rows of {len(figures)} left out by rule", left_out)
+    if refused:
+        shown = refused if asked.unread else Counter()
+        for reason, count in refused.items():
+            shown[reason if asked.unread else reason.split(":")[0]] += 0 if asked.unread else count
+        print_counts(console, f"{refused.total()} rows refused", shown)
+    print_worst(console, compared, asked.worst)
+    if not asked.kind and not asked.engine:
+        for verdicts in (judge_runs(estimator), judge_failures(estimator)):
+            verdicts.print_on(console, asked.worst)
 
 
 def main() -> None:
-    """Run all comparisons on a throwaway home."""
+    """Compare on a throwaway home."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--worst", type=int, default=0, metavar="N", help="list the N rows farthest off")
+    parser.add_argument("--kind", help="only this kind of figure")
+    parser.add_argument("--engine", help="only this engine, as the row spells it")
+    parser.add_argument("--unread", action="store_true", help="every reason why a row was refused, in full")
+    parser.add_argument("--width", type=int, default=130)
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         workshop = open_workshop(Settings(home=home, cache=home / "cache", data=DATA))
         try:
-            print_table(Bench(workshop))
+            run(Estimator(workshop), Console(width=asked.width), asked)
         finally:
             workshop.close()
 

@@ -24,6 +24,8 @@ OPTIONAL = frozenset(
     }
 )
 KV_SPELLINGS = {"fp16": "f16", "float16": "f16", "bfloat16": "bf16", "q8": "q8_0", "q4": "q4_0"}
+KV_WORD = re.compile(r"[a-z]+\d*(?:[ _/-](?:\d|e\dm\d|nl)\b)?(?![a-z\d])")
+"""The type in `fp8 (e4m3; checkpoint's scales)`, `fp8/e4m3 @ scale=1.0` and `auto(bf16/f16)`; the rest explains."""
 LIMITS = {"context": MAX_CONTEXT, "concurrency": MAX_CONCURRENCY, "free_bytes": 1 << 50}
 """Beyond these a figure is a slip; counts of devices have their own limit, the rest that of a context."""
 NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e\d+)?\s?[km]?i?b?", re.IGNORECASE)
@@ -179,13 +181,15 @@ def _whole(given: Mapping[str, Any], name: str) -> int | None:
 
 
 def _read_kv_dtype(value: Any) -> str:
-    word = str(value or "auto").strip().lower().replace("-", "_")
+    text = str(value or "auto").strip().lower().replace("-", "_")
+    found = KV_WORD.match(text)
+    word = re.sub(r"[ /]", "_", found[0]) if found else text
     word = KV_SPELLINGS.get(word, word)
     if word not in KV_DTYPE_BYTES:
         known = list(KV_DTYPE_BYTES)
         raise BadInput(
             "estimate.bad_field",
-            f'kv_dtype is one of {", ".join(known)}, not "{shorten(word)}".',
+            f'kv_dtype is one of {", ".join(known)}, not "{shorten(str(value))}".',
             choices=known,
         )
     return word
