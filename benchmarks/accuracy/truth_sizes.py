@@ -1,6 +1,7 @@
 """Published sizes of quantized checkpoints as rows of `estimate --batch`."""
 
 import re
+from typing import Any
 
 from truth import ANY_CARD, UNITS, Figure, Row, read_rows
 
@@ -14,16 +15,20 @@ def read_sizes() -> list[Figure]:
     return [_read_size(row) for row in read_rows("sizes.csv")]
 
 
-def _read_size(row: Row) -> Figure:
+def as_size_fields(row: Row) -> dict[str, Any]:
+    """What somebody who reads this row would ask `estimate`."""
     fields = {
         "model": row["repo"] or row["model"],
         "scheme": row["scheme"],
         "method": row["method"],
         "device": ANY_CARD,
         "count": 8,
+        "group_size": int(row["group_size"]) if row["group_size"].isdigit() else None,
     }
-    if row["group_size"].isdigit():
-        fields["group_size"] = int(row["group_size"])
+    return {name: value for name, value in fields.items() if value}
+
+
+def _read_size(row: Row) -> Figure:
     left_out = ""
     if not row["repo"]:
         left_out = "size: model not in the catalogue"
@@ -36,6 +41,6 @@ def _read_size(row: Row) -> Figure:
         row={**row, "kind": "size"},
         quantity="artifact_bytes",
         measured=float(row["value"]) * UNITS[row["unit"]],
-        fields={name: value for name, value in fields.items() if value},
+        fields=as_size_fields(row),
         left_out=left_out,
     )

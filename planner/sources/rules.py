@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
-from planner.domain.choose.candidates import Engine, Tables
+from planner.domain.choose.candidates import Engine, EngineKin, Tables
 from planner.domain.facts.gguf import GgmlType, MixRule, make_tables
 from planner.domain.facts.hardware import DeviceKind, Target, make_device
 from planner.domain.facts.kernels import PREDICATES, EngineRule, RuleRole, make_rulebook
@@ -20,6 +20,7 @@ RULE_TABLES = (
     "ggml_types",
     "gguf_mix",
     "engine_memory",
+    "engine_kin",
     "job_costs",
     "benchmarks",
     "reference_targets",
@@ -42,6 +43,10 @@ def make_planning_tables(rows: Mapping[str, Sequence[Row]]) -> Tables:
             [make_mix_rule(row) for row in rows["gguf_mix"]],
         ),
         memory={(row["engine"], row["term"]): make_constant(row) for row in rows["engine_memory"]},
+        engine_kin={
+            row["engine"]: EngineKin(memory_of=row["memory_of"], note=row["note"])
+            for row in rows["engine_kin"]
+        },
         jobs={
             (row["backend"], row["method"], row["where"], row["term"]): make_constant(row)
             for row in rows["job_costs"]

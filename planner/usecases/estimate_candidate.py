@@ -5,7 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from planner.domain.choose.estimate import estimate_candidate as estimate
-from planner.domain.choose.named_candidate import choose_engine, make_candidate, place_candidate
+from planner.domain.choose.named_candidate import (
+    as_published,
+    choose_engine,
+    make_candidate,
+    place_candidate,
+)
 from planner.domain.choose.predictor import PlanInputs
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Device, Target
@@ -14,7 +19,7 @@ from planner.domain.facts.request import DeviceAsk, Request, make_workload
 from planner.domain.facts.request_words import CPU, HOST_MARK, THIS_MACHINE
 from planner.domain.units import format_gib, round_significant
 from planner.usecases.plan_model import say_others
-from planner.usecases.read_estimate import EstimateFields, read_estimate
+from planner.usecases.read_estimate import NO_ACCELERATOR, EstimateFields, read_estimate
 from planner.usecases.workshop import Workshop
 
 
@@ -29,8 +34,10 @@ def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[st
     asked = read_estimate(fields, workshop.knowledge.spellings())
     version = workshop.knowledge.version()
     tables = workshop.knowledge.tables(version)
-    match = workshop.catalog.find_model(asked.model)
+    match = _find_original(workshop, asked.model)
     first = workshop.inventory.find_target((replace(asked.device, count=1),))
+    if asked.count == NO_ACCELERATOR and first.kind == "gpu":
+        raise BadInput("estimate.bad_field", f"count is 0, and {asked.device.words} is an accelerator.")
     engine = choose_engine(asked.candidate, first.kind, tables)
     is_here = asked.device.words in {THIS_MACHINE, CPU} or asked.device.words.startswith(HOST_MARK)
     count = asked.count or (len(first.devices) if is_here else None)
@@ -46,7 +53,7 @@ def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[st
         request=request,
         model=match.model,
         model_id=match.typed,
-        notes=_notes(match),
+        notes=(*_notes(match), *asked.notes),
         target=replace(
             target,
             devices=tuple(_hold(device, asked.free_bytes) for device in target.devices[: placement.devices]),
@@ -56,9 +63,20 @@ def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[st
         versions={},
     )
     candidate = make_candidate(asked.candidate, engine, match.model, tables, placement)
+    candidate = as_published(candidate, asked.model, tables)
     workload = make_workload(request, match.model.max_position, target.kind)
     answer: dict[str, Any] = round_significant(estimate(inputs, candidate, workload, asked.candidate))
     return {**answer, "evidence_version": version.evidence_version}
+
+
+def _find_original(workshop: Workshop, words: str) -> ModelMatch:
+    """The model of that name; of a quantized checkpoint the original, for the scheme is a field of its own."""
+    try:
+        return workshop.catalog.find_model(words)
+    except BadInput as error:
+        if error.code != "model.quantized":
+            raise
+        return workshop.catalog.find_model(error.suggestions[0])
 
 
 def _as_request(asked: EstimateFields) -> Request:

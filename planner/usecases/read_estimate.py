@@ -1,7 +1,7 @@
 """From an estimate's fields to a spelled-out candidate in canonical words; what is not modelled is refused."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from planner.domain.facts.request import MAX_DEVICES, DeviceAsk, read_device
 from planner.domain.facts.request_options import MAX_CONCURRENCY, MAX_CONTEXT, read_number
 from planner.domain.facts.spellings import Spellings, shorten
 from planner.domain.predict.kv_cache import KV_DTYPE_BYTES
+from planner.usecases.read_options import unfold_options
 
 NEEDED = ("model", "scheme", "device")
 PLACEMENT = ("tp", "pp", "dp")
@@ -18,7 +19,14 @@ TOKENS = ("context", "prompt_tokens", "max_num_batched_tokens")
 OPTIONAL = frozenset(
     {
         *("method", "format", "group_size", "engine", "engine_version", "count", "ep", "offload"),
-        *("concurrency", "kv_dtype", "free_bytes", "gpu_memory_utilization", "engine_options"),
+        *(
+            "concurrency",
+            "kv_dtype",
+            "free_bytes",
+            "gpu_memory_utilization",
+            "engine_options",
+            "enforce_eager",
+        ),
         *PLACEMENT,
         *TOKENS,
     }
@@ -26,6 +34,9 @@ OPTIONAL = frozenset(
 KV_SPELLINGS = {"fp16": "f16", "float16": "f16", "bfloat16": "bf16", "q8": "q8_0", "q4": "q4_0"}
 KV_WORD = re.compile(r"[a-z]+\d*(?:[ _/-](?:\d|e\dm\d|nl)\b)?(?![a-z\d])")
 """The type in `fp8 (e4m3; checkpoint's scales)`, `fp8/e4m3 @ scale=1.0` and `auto(bf16/f16)`; the rest explains."""
+IMPLIED_METHOD = re.compile(r"gptq|awq")
+NO_ACCELERATOR = 0
+"""Count of accelerators of a host that computes on its CPU, as evidence writes it."""
 LIMITS = {"context": MAX_CONTEXT, "concurrency": MAX_CONCURRENCY, "free_bytes": 1 << 50}
 """Beyond these a figure is a slip; counts of devices have their own limit, the rest that of a context."""
 NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e\d+)?\s?[km]?i?b?", re.IGNORECASE)
@@ -42,6 +53,8 @@ class EstimateFields:
     context: int | None
     concurrency: int | None
     free_bytes: int | None
+    notes: tuple[str, ...]
+    """Words that were taken as not said, and why."""
 
 
 def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFields:
@@ -51,7 +64,7 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
         BadInput: `estimate.unknown_field`, `.missing_field`, `.bad_field`, `.not_modelled`, `scheme.unknown`,
             `method.unknown` or `engine.unknown`.
     """
-    given = {name: value for name, value in fields.items() if value is not None}
+    given = unfold_options({name: value for name, value in fields.items() if value is not None})
     _check_names(given)
     _refuse_unmodelled(given)
     device, count = _read_device(given, spellings)
@@ -64,9 +77,11 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
         context=_whole(given, "context"),
         concurrency=_whole(given, "concurrency"),
         free_bytes=_whole(given, "free_bytes"),
+        notes=tuple(_untold(given, spellings)),
         candidate=EstimateAsk(
             scheme=reading[0],
-            method=read_word("method", given.get("method"), spellings),
+            method=read_word("method", given.get("method"), spellings)
+            or _implied_method(str(given["scheme"])),
             format=None if given.get("format") is None else str(given["format"]).lower(),
             group_size=group
             if group is None or group == PER_CHANNEL
@@ -77,6 +92,7 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
             kv_dtype=_read_kv_dtype(given.get("kv_dtype")),
             prompt_tokens=_whole(given, "prompt_tokens"),
             gpu_memory_utilization=_read_share(given.get("gpu_memory_utilization")),
+            eager=bool(given.get("enforce_eager")),
             max_num_batched_tokens=_whole(given, "max_num_batched_tokens"),
         ),
     )
@@ -100,7 +116,7 @@ def read_scheme(text: str, spellings: Spellings) -> tuple[str, int | None]:
 
 
 def read_word(kind: str, text: Any, spellings: Spellings) -> str | None:
-    """The canonical word of a spelling; None for none.
+    """The canonical word of a spelling; None for none, and for one that is known to name none (`awq/gptq`).
 
     Raises:
         BadInput: `<kind>.unknown`.
@@ -108,12 +124,23 @@ def read_word(kind: str, text: Any, spellings: Spellings) -> str | None:
     if text is None:
         return None
     word = spellings.read(kind, str(text))
-    if word is None:
-        why = spellings.note(kind, str(text))
-        raise BadInput(
-            f"{kind}.unknown", f'"{shorten(str(text))}" names no {kind}{f": {why}" if why else ""}.'
-        )
+    if word is None and not spellings.note(kind, str(text)):
+        raise BadInput(f"{kind}.unknown", f'"{shorten(str(text))}" names no {kind}.')
     return word
+
+
+def _implied_method(scheme: str) -> str | None:
+    """The method that a scheme's own words name: `GPTQ-Int4` is made by gptq."""
+    found = IMPLIED_METHOD.match(scheme.strip().lower())
+    return found[0] if found else None
+
+
+def _untold(given: Mapping[str, Any], spellings: Spellings) -> Iterator[str]:
+    """Methods and engines that evidence writes and nobody can tell: as if they had not been said."""
+    for kind in ("method", "engine"):
+        text = str(given.get(kind) or "")
+        if text and spellings.read(kind, text) is None:
+            yield f'{kind} "{shorten(text)}" is taken as not said: {spellings.note(kind, text)}'
 
 
 def _check_names(given: Mapping[str, Any]) -> None:
@@ -140,28 +167,19 @@ def _refuse_unmodelled(given: Mapping[str, Any]) -> None:
         raise BadInput(
             "estimate.not_modelled", "Expert parallel is not modelled yet: estimate without it (ep 1)."
         )
-    options = given.get("engine_options")
-    if options:
-        names = (
-            ", ".join(sorted(map(str, options))) if isinstance(options, Mapping) else shorten(str(options))
-        )
-        raise BadInput(
-            "estimate.not_modelled",
-            f"These engine options are not modelled yet: {names}. Modelled are gpu_memory_utilization, "
-            "max_num_batched_tokens and kv_dtype, each a field of its own.",
-        )
 
 
 def _read_device(given: Mapping[str, Any], spellings: Spellings) -> tuple[DeviceAsk, int | None]:
     """The card by its canonical name where its spelling is known, and how many; None when nobody said."""
-    text, count = str(given["device"]).strip(), _whole(given, "count")
+    text = str(given["device"]).strip()
+    count = NO_ACCELERATOR if given.get("count") == NO_ACCELERATOR else _whole(given, "count")
     known = spellings.read("gpu", text)
     ask = DeviceAsk(count=1, words=known) if known else read_device(text)
-    if ask.count > 1 and count is not None and count != ask.count:
+    if ask.count > 1 and count not in {None, ask.count}:
         raise BadInput(
             "estimate.bad_field", f'device says {ask.count} ("{shorten(text)}"), count says {count}.'
         )
-    return ask, count or (ask.count if ask.count > 1 else None)
+    return ask, ask.count if count is None and ask.count > 1 else count
 
 
 def _whole(given: Mapping[str, Any], name: str) -> int | None:

@@ -31,6 +31,14 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineKin:
+    """One row of `data/engine_kin.csv`: whose memory an engine's resembles most, and why."""
+
+    memory_of: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
     """The tables that planning stands on, parsed, all of one data version."""
 
@@ -42,6 +50,8 @@ class Tables:
     rulebook: Rulebook
     gguf: GgufTables
     memory: MemoryConstants
+    engine_kin: Mapping[str, EngineKin]
+    """By engine, for those whose memory has no constants of its own."""
     jobs: JobConstants
     benchmarks: Mapping[str, tuple[str, ...]]
     """By task: the benchmark that quality is judged on, then its relatives."""

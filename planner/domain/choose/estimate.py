@@ -36,8 +36,7 @@ def estimate_candidate(
     scored = Predictor(inputs, tensor_layout(inputs.model), workload).score(candidate)
     findings = [
         *_context_findings(workload, inputs.model),
-        *scored.verdict.findings,
-        *_version_findings(ask, candidate.engine, tables),
+        *_rule_findings(ask, candidate, scored, tables),
     ]
     memory, speed = describe_memory(scored.memory), describe_speed(scored.speed)
     return {
@@ -61,7 +60,7 @@ def estimate_candidate(
             "method": candidate.method,
             "format": candidate.scheme.format,
             "group_size": candidate.group_size,
-            "engine": candidate.engine,
+            "engine": ask.engine or candidate.engine,
             "target": inputs.target.label,
             "tp": candidate.placement.tp,
             "pp": candidate.placement.pp,
@@ -70,7 +69,7 @@ def estimate_candidate(
             "context": workload.context_tokens,
             "concurrency": workload.concurrency,
         },
-        "assumed": [*inputs.notes, *inputs.target.assumed],
+        "assumed": [*inputs.notes, *inputs.target.assumed, *_stand_ins(ask, candidate, tables)],
     }
 
 
@@ -82,6 +81,8 @@ def _own_constants(
     if ask.gpu_memory_utilization is not None:
         share = ask.gpu_memory_utilization
         constants[engine, "utilisation"] = Constant(share, share, share, "as asked")
+    if ask.eager:
+        constants[engine, "graphs"] = Constant(0, 0, 0, "as asked: no graphs are captured")
     batched = ask.max_num_batched_tokens or constants[engine, "batched_tokens"].likely
     if ask.prompt_tokens is not None:
         prompts = ask.prompt_tokens * workload.concurrency
@@ -103,6 +104,33 @@ def _context_findings(workload: Workload, model: ModelFacts) -> list[Finding]:
             source=model.source,
         )
     ]
+
+
+def _rule_findings(ask: EstimateAsk, candidate: Candidate, scored: Scored, tables: Tables) -> list[Finding]:
+    """What the rules say; of an engine whose memory only resembles another's they say nothing."""
+    if ask.engine in {None, candidate.engine}:
+        return [*scored.verdict.findings, *_version_findings(ask, candidate.engine, tables)]
+    memory = [finding for finding in scored.verdict.findings if finding.code.startswith("memory.")]
+    unknown = Finding(
+        code="unknown.engine_rule",
+        message=f"no rule says whether {ask.engine} loads {candidate.scheme.name}",
+        source="data/engine_rules.csv",
+    )
+    return [*memory, unknown]
+
+
+def _stand_ins(ask: EstimateAsk, candidate: Candidate, tables: Tables) -> list[str]:
+    """What was reckoned by its likeness to something else, one sentence each."""
+    said = []
+    if ask.engine not in {None, candidate.engine}:
+        kin = tables.engine_kin[ask.engine]
+        said.append(f"memory and speed of {ask.engine} are reckoned as {kin.memory_of}'s: {kin.note}")
+    if (candidate.scheme.name, candidate.scheme.format) not in tables.schemes:
+        bits = candidate.scheme.weight_bits
+        said.append(
+            f"what {candidate.scheme.name} stores is not recorded: reckoned at {bits:g} bits a weight"
+        )
+    return said
 
 
 def _version_findings(ask: EstimateAsk, engine: str, tables: Tables) -> list[Finding]:

@@ -4,14 +4,15 @@ Engine, method and format come from the first recipe that agrees, groups are 128
 groups, and tensor parallel goes over all devices (layers over all devices in llama.cpp and transformers).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.domain.choose.candidates import Candidate, Tables
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import DeviceKind
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
-from planner.domain.facts.scheme import Recipe, Scheme
+from planner.domain.facts.scheme import Recipe, Scheme, nominal_scheme
+from planner.domain.facts.spellings import GGUF_TYPES
 
 DEFAULT_GROUP = 128
 PER_CHANNEL = -1
@@ -35,6 +36,8 @@ class EstimateAsk:
     prompt_tokens: int | None = None
     gpu_memory_utilization: float | None = None
     max_num_batched_tokens: int | None = None
+    eager: bool = False
+    """Whether the engine captures no graphs."""
 
 
 def place_candidate(ask: EstimateAsk, engine: str, count: int | None, tables: Tables) -> Placement:
@@ -83,21 +86,41 @@ def make_candidate(
     )
 
 
+def as_published(candidate: Candidate, words: str, tables: Tables) -> Candidate:
+    """The candidate as the published checkpoint that `words` name, where they name one: its shape and groups."""
+    name = words.rpartition("/")[2].lower()
+    for row in tables.prebuilt:
+        if row.repo.rpartition("/")[2].lower() == name and row.scheme == candidate.scheme.name:
+            return replace(
+                candidate,
+                scheme=tables.schemes[row.scheme, row.format],
+                method=row.method,
+                backend=None,
+                prebuilt=row,
+                group_size=row.group_size or candidate.group_size,
+                intermediate_size=row.intermediate_size or candidate.intermediate_size,
+            )
+    return candidate
+
+
 def choose_engine(ask: EstimateAsk, kind: DeviceKind, tables: Tables) -> str:
-    """The engine that was asked for, or that of the first recipe that runs on such a device.
+    """The engine that was asked for or its nearest of kin, or that of the first recipe that runs on such a device.
 
     Raises:
-        BadInput: `engine.not_modelled`, `scheme.not_modelled`.
+        BadInput: `engine.not_modelled`.
     """
     modelled = sorted({engine for engine, term in tables.memory if term == "utilisation"})
     if ask.engine is not None:
-        if ask.engine not in modelled:
-            raise BadInput(
-                "engine.not_modelled",
-                f"Memory of {ask.engine} is not modelled yet. Modelled engines: {', '.join(modelled)}.",
-                choices=modelled,
-            )
-        return ask.engine
+        if ask.engine in modelled:
+            return ask.engine
+        if ask.engine in tables.engine_kin:
+            return tables.engine_kin[ask.engine].memory_of
+        raise BadInput(
+            "engine.not_modelled",
+            f"Memory of {ask.engine} is not modelled. Modelled engines: "
+            f"{', '.join(sorted({*modelled, *tables.engine_kin}))}.",
+            choices=[*modelled, *tables.engine_kin],
+        )
     able = [engine for engine in tables.engines.values() if kind in engine.kinds]
     made = {(row.engine, row.scheme) for row in tables.recipes}
     made |= {(row.engine, row.scheme) for row in tables.prebuilt}
@@ -134,6 +157,9 @@ def _find_scheme(ask: EstimateAsk, recipe: Recipe | None, engine: str, tables: T
     for form in wanted:
         if form in stored:
             return tables.schemes[ask.scheme, form]
+    nominal = nominal_scheme(ask.scheme) if ask.format is None and ask.scheme not in GGUF_TYPES else None
+    if nominal is not None and not stored:
+        return nominal
     as_format = f" as {ask.format}" if ask.format else ""
     known = stored or sorted({name for name, _ in tables.schemes})
     raise BadInput(

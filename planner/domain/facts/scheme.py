@@ -84,6 +84,9 @@ class Prebuilt:
 
 STORAGE_SUFFIX = re.compile(r"(?i)[-_.](?:awq|gptq|int[348]|w\d+a\d+|fp[48]|nvfp4|mxfp4|gguf|exl[23]).*")
 """Where a published checkpoint's name stops naming the model and starts naming how it is stored."""
+CODEBOOKS = re.compile(r"AQLM_(?P<books>\d+)x(?P<bits>\d+)(?:g(?P<group>\d+))?")
+"""AQLM's own words: codebooks x bits of a code, each code for 8 weights unless a group is named."""
+GROUPED_WIDTH = re.compile(r"W(?P<weights>[\d.]+)A(?P<activations>\d+)")
 NAMED_WIDTH = re.compile(r"(?:EXL[23]_|VPTQ_)?\D*?(\d+(?:\.\d+)?)")
 
 
@@ -91,3 +94,36 @@ def nominal_bits(scheme: str) -> float | None:
     """Bits of one weight as the scheme's own name says: 4 of `W4A16`, `NVFP4` and `IQ4_XS`, 4.5 of `EXL3_4.5bpw`."""
     found = NAMED_WIDTH.match(scheme)
     return float(found[1]) if found else None
+
+
+def nominal_scheme(name: str) -> Scheme | None:
+    """A scheme that no row of `data/schemes.csv` describes, stored at the width that its own name says.
+
+    Codebooks are counted; what else a method keeps beside its weights is not. None where the name says no width.
+    """
+    codes = CODEBOOKS.fullmatch(name)
+    if codes is not None:
+        books, bits, group = int(codes["books"]), int(codes["bits"]), int(codes["group"] or 8)
+        return Scheme(
+            name=name,
+            format="aqlm",
+            weight_bits=books * bits / group,
+            activation_bits=16,
+            scales="channel",
+            scale_bytes=2,
+            matrix_bytes=books * 2**bits * group * 2,
+            source="AQLM's name: codebooks x code bits, 8 weights a code; 16-bit codebooks and a scale a row",
+        )
+    width = nominal_bits(name)
+    if width is None:
+        return None
+    grouped = GROUPED_WIDTH.match(name)
+    return Scheme(
+        name=name,
+        format="safetensors",
+        weight_bits=width,
+        activation_bits=int(grouped["activations"]) if grouped else 16,
+        scales="group" if grouped else "none",
+        scale_bytes=2 if grouped else 0,
+        source="the width in its name",
+    )

@@ -22,8 +22,14 @@ KV_DTYPE_BYTES: Mapping[str, float] = {
     "fp8": 1,
     "fp8_e4m3": 1,
     "fp8_e5m2": 1,
+    "int8": 1,
+    "nvfp4": 9 / 16,
     "q8_0": 34 / 32,
+    "q5_1": 24 / 32,
+    "q5_0": 22 / 32,
+    "q4_1": 20 / 32,
     "q4_0": 18 / 32,
+    "iq4_nl": 18 / 32,
 }
 BLOCK_TOKENS: Mapping[str, int] = {"vllm": 16, "llama.cpp": 256}
 """Tokens that an engine allocates at once; 1 for the others."""

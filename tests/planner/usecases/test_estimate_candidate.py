@@ -70,6 +70,22 @@ def test_context_beyond_the_maximum_is_a_verdict_here(estimate):
         pytest.param({"context": "32k"}, {"context": 32768}, id="32k"),
         pytest.param({"group_size": -1}, {"group_size": None}, id="per-channel"),
         pytest.param({"method": "awq"}, {"method": "awq", "format": "awq"}, id="format-of-the-published"),
+        pytest.param(
+            {"scheme": "AWQ-INT4"}, {"scheme": "W4A16", "method": "awq"}, id="method-inside-the-scheme"
+        ),
+        pytest.param({"kv_dtype": "fp8/e4m3 @ scale=1.0"}, {"kv_dtype": "fp8_e4m3"}, id="kv-dtype-explained"),
+        pytest.param({"kv_dtype": "auto(bf16/f16)"}, {"kv_dtype": "auto"}, id="kv-dtype-as-logs-say"),
+        pytest.param({"device": "cpu", "count": 0, "scheme": "Q4_0"}, {"tp": 1}, id="no-accelerator"),
+        pytest.param(
+            {"engine": "vllm", "engine_options": {"--max-model-len": "4k", "port": 8000}},
+            {"context": 4096},
+            id="option-that-is-a-field",
+        ),
+        pytest.param(
+            {"model": "Qwen/Qwen2.5-72B-Instruct-AWQ"},
+            {"model": "Qwen/Qwen2.5-72B-Instruct", "method": "awq", "group_size": 128},
+            id="a-quantized-repository",
+        ),
     ],
 )
 def test_every_spelling_is_read(estimate, fields, expected):
@@ -81,14 +97,12 @@ def test_every_spelling_is_read(estimate, fields, expected):
     ("fields", "code", "named"),
     [
         pytest.param({"scheme": "W5A17"}, "scheme.unknown", "W5A17", id="no-such-width"),
-        pytest.param({"scheme": "AQLM-2bit-1x16"}, "scheme.not_modelled", "AQLM", id="not-modelled-yet"),
         pytest.param({"scheme": None}, "estimate.missing_field", "scheme", id="nothing-said"),
         pytest.param({"offload": 0.5}, "estimate.not_modelled", "offload", id="offload"),
         pytest.param({"ep": 2}, "estimate.not_modelled", "Expert parallel", id="expert-parallel"),
         pytest.param(
-            {"engine_options": {"enforce_eager": True}}, "estimate.not_modelled", "enforce_eager", id="option"
+            {"engine_options": {"--enable-magic": True}}, "estimate.not_modelled", "enable_magic", id="option"
         ),
-        pytest.param({"engine": "sglang"}, "engine.not_modelled", "sglang", id="engine-not-modelled"),
         pytest.param({"engine": "notepad"}, "engine.unknown", "notepad", id="no-such-engine"),
         pytest.param({"method": "magic"}, "method.unknown", "magic", id="no-such-method"),
         pytest.param({"colour": "red"}, "estimate.unknown_field", "colour", id="no-such-field"),
@@ -97,6 +111,9 @@ def test_every_spelling_is_read(estimate, fields, expected):
             {"device": "2x A6000", "count": 4}, "estimate.bad_field", "count says 4", id="two-counts"
         ),
         pytest.param({"tp": 0}, "estimate.bad_field", "tp", id="zero"),
+        pytest.param({"count": 0}, "estimate.bad_field", "is an accelerator", id="no-cards"),
+        pytest.param({"kv_dtype": "fp8potato"}, "estimate.bad_field", "fp8potato", id="kv-dtype-run-on"),
+        pytest.param({"engine_options": [1]}, "estimate.bad_field", "engine_options", id="options-as-a-list"),
         pytest.param({"context": -1}, "estimate.bad_field", "context", id="negative"),
         pytest.param({"concurrency": True}, "estimate.bad_field", "concurrency", id="a-truth-value"),
         pytest.param({"concurrency": [4]}, "estimate.bad_field", "concurrency", id="a-list"),
@@ -147,3 +164,37 @@ def test_a_published_method_that_no_backend_makes_has_no_job(estimate):
     assert (job["minutes"], job["disk_bytes"]) == (None, None)
     assert estimate(scheme="BF16")["job"]["minutes"] == 0
     assert estimate(group_size=64)["job"]["minutes"] > 0
+
+
+def test_an_engine_without_constants_is_reckoned_as_its_kin_and_never_called_legal(estimate):
+    answer = estimate(engine="QwenLM/vllm-gptq", group_size=64)
+    own = estimate(engine="vllm", group_size=64)
+    assert (answer["legal"], codes(answer)) == (None, ["unknown.engine_rule"])
+    assert answer["total_bytes"] == own["total_bytes"]
+    assert answer["candidate"]["engine"] == "vllm-gptq"
+    assert any("vllm-gptq are reckoned as vllm's" in note for note in answer["assumed"])
+
+
+def test_a_scheme_without_a_storage_row_is_reckoned_at_the_width_in_its_name(estimate):
+    answer = estimate(scheme="AQLM-2bit-1x16")
+    # 16-bit codes for 8 weights, beside embedding and head in 16 bits: between 2 and 3 bits a weight
+    assert 2 < answer["bits_per_weight"] < 3
+    assert answer["legal"] is None
+    assert any("AQLM_1x16 stores is not recorded: reckoned at 2 bits" in note for note in answer["assumed"])
+
+
+def test_a_method_that_nobody_can_tell_is_as_if_not_said(estimate):
+    answer = estimate(method="awq/gptq")
+    assert answer["candidate"]["method"] == estimate()["candidate"]["method"]
+    assert 'method "awq/gptq" is taken as not said: two methods' in answer["assumed"]
+
+
+def test_the_published_padded_checkpoint_loads_on_two_ranks(estimate):
+    fields = {"engine": "vllm", "tp": 2, "group_size": 128}
+    assert estimate(model="Qwen/Qwen2.5-72B-Instruct-GPTQ-Int4", **fields)["legal"] is True
+    assert estimate(**fields)["legal"] is False
+
+
+def test_eager_mode_captures_no_graphs(estimate):
+    eager = estimate(engine="vllm", engine_options={"enforce_eager": True})
+    assert eager["overhead_bytes"] < estimate(engine="vllm")["overhead_bytes"]
