@@ -37,7 +37,7 @@ LEGAL_WORDS = {True: "loads", False: "does not load", None: "no rule says whethe
 @click.option("--pp", type=int, help="Pipeline parallel, or layers over devices.")
 @click.option("--dp", type=int, help="Replicas.")
 @click.option("--ep", type=int, help="Expert parallel (not modelled yet).")
-@click.option("--offload", type=float, help="CPU offload (not modelled yet).")
+@click.option("--offload", type=int, help="Layers that stay in host memory (llama.cpp).")
 @click.option("--context", help="Tokens kept a sequence, as 8192 or 32k.")
 @click.option("--concurrency", help="Sequences served at once.")
 @click.option("--prompt-tokens", help="The largest prompt at once.")

@@ -37,7 +37,7 @@ KV_WORD = re.compile(r"[a-z]+\d*(?:[ _/-](?:\d|e\dm\d|nl)\b)?(?![a-z\d])")
 IMPLIED_METHOD = re.compile(r"gptq|awq")
 NO_ACCELERATOR = 0
 """Count of accelerators of a host that computes on its CPU, as evidence writes it."""
-LIMITS = {"context": MAX_CONTEXT, "concurrency": MAX_CONCURRENCY, "free_bytes": 1 << 50}
+LIMITS = {"context": MAX_CONTEXT, "concurrency": MAX_CONCURRENCY, "free_bytes": 1 << 50, "offload": 1000}
 """Beyond these a figure is a slip; counts of devices have their own limit, the rest that of a context."""
 NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e\d+)?\s?[km]?i?b?", re.IGNORECASE)
 
@@ -94,6 +94,8 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
             gpu_memory_utilization=_read_share(given.get("gpu_memory_utilization")),
             eager=bool(given.get("enforce_eager")),
             max_num_batched_tokens=_whole(given, "max_num_batched_tokens"),
+            offload=_whole(given, "offload") or 0,
+            engine_options=given.get("engine_options", {}),
         ),
     )
 
@@ -159,10 +161,6 @@ def _check_names(given: Mapping[str, Any]) -> None:
 
 def _refuse_unmodelled(given: Mapping[str, Any]) -> None:
     """Parts of a placement that no formula covers yet: refused, for a number without them would be wrong."""
-    if given.get("offload"):
-        raise BadInput(
-            "estimate.not_modelled", "CPU offload is not modelled yet: estimate without it (offload 0)."
-        )
     if given.get("ep", 1) != 1:
         raise BadInput(
             "estimate.not_modelled", "Expert parallel is not modelled yet: estimate without it (ep 1)."
@@ -189,11 +187,12 @@ def _whole(given: Mapping[str, Any], name: str) -> int | None:
     if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
         value = read_number(value)
     limit = MAX_DEVICES if name in {"count", *PLACEMENT} else LIMITS.get(name, MAX_CONTEXT)
+    lowest = 0 if name == "offload" else 1
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 1 <= value <= limit or value != int(value):
+    if not is_number or not lowest <= value <= limit or value != int(value):
         raise BadInput(
             "estimate.bad_field",
-            f'{name} is a whole number from 1 to {limit:,}, not "{shorten(str(given[name]))}".',
+            f'{name} is a whole number from {lowest} to {limit:,}, not "{shorten(str(given[name]))}".',
         )
     return int(value)
 

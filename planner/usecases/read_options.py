@@ -1,7 +1,8 @@
 """Engine options as their own command lines spell them, turned into an estimate's fields.
 
-An option that sets what a field sets becomes that field (the field itself wins when both are given), one that
-touches no memory is let through, and any other is refused: a number without it would be wrong.
+An option that sets what a field sets becomes that field (the field itself wins when both are given), one that an
+engine's own formula reads stays an option, one that touches no memory is let through, and any other is refused: a
+number without it would be wrong.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 from planner.domain.errors import BadInput
 from planner.domain.facts.spellings import shorten
+from planner.domain.predict.llamacpp_builds import OPTIONS
 
 AS_FIELDS: Mapping[str, str] = {
     "gpu_memory_utilization": "gpu_memory_utilization",
@@ -60,18 +62,20 @@ def unfold_options(given: Mapping[str, Any]) -> dict[str, Any]:
             "estimate.bad_field",
             f'engine_options is an object of options and values, not "{shorten(str(options))}".',
         )
-    unread = []
+    unread, own = [], {}
     for spelling, value in options.items():
         name = str(spelling).strip().lstrip("-").lower().replace("-", "_")
         if name in AS_FIELDS:
             fields.setdefault(AS_FIELDS[name], value)
+        elif name in OPTIONS:
+            own[name] = value
         elif name not in WITHOUT_MEMORY:
             unread.append(name)
     if unread:
         raise BadInput(
             "estimate.not_modelled",
             f"These engine options are not modelled yet: {', '.join(sorted(unread))}. "
-            f"Modelled are {', '.join(sorted(AS_FIELDS))}.",
-            choices=sorted(AS_FIELDS),
+            f"Modelled are {', '.join(sorted({*AS_FIELDS, *OPTIONS}))}.",
+            choices=sorted({*AS_FIELDS, *OPTIONS}),
         )
-    return fields
+    return {**fields, "engine_options": own} if own else fields

@@ -14,11 +14,13 @@ from planner.domain.choose.explain import describe_job, describe_memory, describ
 from planner.domain.choose.named_candidate import EstimateAsk
 from planner.domain.choose.objective import Scored
 from planner.domain.choose.predictor import PlanInputs, Predictor
+from planner.domain.errors import BadInput
 from planner.domain.facts.kernels import Finding
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.tensors import tensor_layout
 from planner.domain.predict.constants import Constant
+from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY, constants_of_build, read_options
 
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 
@@ -65,6 +67,7 @@ def estimate_candidate(
             "tp": candidate.placement.tp,
             "pp": candidate.placement.pp,
             "dp": candidate.placement.dp,
+            "offload": candidate.placement.offload,
             "kv_dtype": candidate.kv_dtype,
             "context": workload.context_tokens,
             "concurrency": workload.concurrency,
@@ -77,18 +80,26 @@ def _own_constants(
     ask: EstimateAsk, engine: str, tables: Tables, workload: Workload
 ) -> Mapping[tuple[str, str], Constant]:
     """The engine's constants with what was set by hand in their place."""
-    constants = dict(tables.memory)
+    constants = dict(constants_of_build(tables.memory, engine, ask.engine_version))
     if ask.gpu_memory_utilization is not None:
         share = ask.gpu_memory_utilization
         constants[engine, "utilisation"] = Constant(share, share, share, "as asked")
     if ask.eager:
         constants[engine, "graphs"] = Constant(0, 0, 0, "as asked: no graphs are captured")
     batched = ask.max_num_batched_tokens or constants[engine, "batched_tokens"].likely
-    if ask.prompt_tokens is not None:
+    if ask.prompt_tokens is not None and engine not in LLAMACPP_FAMILY:  # ggml reserves a whole micro-batch
         prompts = ask.prompt_tokens * workload.concurrency
         batched = min(batched, prompts) if batched else prompts
     constants[engine, "batched_tokens"] = Constant(batched, batched, batched, "as asked")
-    return constants
+    return {**constants, **_read_options(engine, ask.engine_options)}
+
+
+def _read_options(engine: str, options: Mapping[str, Any]) -> Mapping[tuple[str, str], Constant]:
+    if options and engine not in LLAMACPP_FAMILY:
+        raise BadInput(
+            "estimate.not_modelled", f"{', '.join(sorted(options))}: options of llama.cpp, not of {engine}."
+        )
+    return read_options(engine, options)
 
 
 def _context_findings(workload: Workload, model: ModelFacts) -> list[Finding]:

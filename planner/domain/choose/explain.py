@@ -103,7 +103,7 @@ def describe_candidate(
         "tp": candidate.placement.tp,
         "pp": candidate.placement.pp,
         "dp": candidate.placement.dp,
-        "offload": 0,
+        "offload": candidate.placement.offload,
         "kv_dtype": candidate.kv_dtype,
         "kernel": scored.verdict.kernel.name if scored.verdict.kernel else None,
         "artifact_bytes": scored.artifact_bytes,
@@ -135,6 +135,7 @@ def describe_memory(memory: MemoryEstimate) -> dict[str, Any]:
         "fits": memory.fits,
         "kv_capacity_tokens": memory.kv_capacity_tokens,
         "all_devices_bytes": memory.all_devices_bytes,
+        "host_bytes": memory.host_bytes,
         "intervals": {"total_bytes": [memory.total_low_bytes, memory.total_high_bytes]},
     }
 

@@ -73,6 +73,8 @@ def memory_finding(memory: MemoryEstimate) -> tuple[Finding, ...]:
     """The verdict about memory alone, empty when it fits at the high end of its interval."""
     if memory.fits:
         return ()
+    if memory.host_usable_bytes is not None and memory.host_bytes > memory.host_usable_bytes:
+        return (_host_finding(memory.host_bytes, memory.host_usable_bytes),)
     over = memory.total_high_bytes - memory.usable_bytes
     likely = memory.total_bytes
     sure = "needs" if memory.total_low_bytes > memory.usable_bytes else "may need"
@@ -92,6 +94,16 @@ def memory_finding(memory: MemoryEstimate) -> tuple[Finding, ...]:
             way_out=("fewer bits", "more devices", "a shorter context or fewer users"),
             source="predict/memory.py: tensor layout and data/engine_memory.csv",
         ),
+    )
+
+
+def _host_finding(needed: int, usable: int) -> Finding:
+    return Finding(
+        code="memory.host_over_by",
+        message=f"layers in host memory need {format_gib(needed)}, the host has {format_gib(usable)}",
+        numbers={"host_bytes": needed, "host_usable_bytes": usable, "over_by_bytes": needed - usable},
+        way_out=("fewer bits", "fewer layers in host memory"),
+        source="predict/memory.py: tensor layout",
     )
 
 

@@ -4,7 +4,9 @@ Engine, method and format come from the first recipe that agrees, groups are 128
 groups, and tensor parallel goes over all devices (layers over all devices in llama.cpp and transformers).
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from planner.domain.choose.candidates import Candidate, Tables
 from planner.domain.errors import BadInput
@@ -13,6 +15,7 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Recipe, Scheme, nominal_scheme
 from planner.domain.facts.spellings import GGUF_TYPES
+from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 
 DEFAULT_GROUP = 128
 PER_CHANNEL = -1
@@ -38,14 +41,23 @@ class EstimateAsk:
     max_num_batched_tokens: int | None = None
     eager: bool = False
     """Whether the engine captures no graphs."""
+    offload: int = 0
+    """Layers that stay in host memory with their cache: llama.cpp's -ngl is layers + 1 less these."""
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def place_candidate(ask: EstimateAsk, engine: str, count: int | None, tables: Tables) -> Placement:
     """The placement that was asked for, the rest filled in.
 
     Raises:
-        BadInput: `estimate.placement`, it needs more devices than there are.
+        BadInput: `estimate.placement`, it needs more devices than there are; `estimate.not_modelled`, layers are
+            to stay in host memory and the engine is none of llama.cpp's family.
     """
+    if ask.offload and engine not in LLAMACPP_FAMILY:
+        raise BadInput(
+            "estimate.not_modelled",
+            f"Layers in host memory are modelled for llama.cpp, not for {engine}: estimate without (offload 0).",
+        )
     if ask.tp is None and ask.pp is None:
         each = (count or 1) // (ask.dp or 1) or 1
         by_layer = engine in tables.engines and tables.engines[engine].split == "layer"
@@ -58,7 +70,7 @@ def place_candidate(ask: EstimateAsk, engine: str, count: int | None, tables: Ta
             f"tp {placement.tp} × pp {placement.pp} × dp {placement.dp} needs {placement.devices} devices, "
             f"the target has {count}. Ask for less, or say a larger count.",
         )
-    return placement
+    return replace(placement, offload=ask.offload)
 
 
 def make_candidate(
@@ -67,10 +79,16 @@ def make_candidate(
     """The candidate that was asked for.
 
     Raises:
-        BadInput: `scheme.not_modelled`, `method.not_modelled`, its storage or its memory has no table row yet.
+        BadInput: `scheme.not_modelled`, `method.not_modelled`, its storage or its memory has no table row yet;
+            `estimate.bad_field`, more layers are to stay in host memory than there are.
     """
     recipe = _find_recipe(ask, engine, tables)
     scheme = _find_scheme(ask, recipe, engine, tables)
+    if at.offload > model.num_layers:
+        raise BadInput(
+            "estimate.bad_field",
+            f"offload keeps {at.offload} layers in host memory, {model.model_id} has {model.num_layers}.",
+        )
     return Candidate(
         scheme=scheme,
         method=ask.method or (recipe.method if recipe else "none" if scheme.weight_bits >= 16 else "rtn"),

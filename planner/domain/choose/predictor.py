@@ -128,6 +128,7 @@ class Predictor:
                 kv_dtype=candidate.kv_dtype,
                 gguf=self.inputs.tables.gguf,
                 constants=self.inputs.tables.memory,
+                host_ram_bytes=self.inputs.target.ram_bytes,
             )
         return self._memory[key]
 

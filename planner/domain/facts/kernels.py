@@ -28,6 +28,8 @@ class Placement:
     tp: int = 1
     pp: int = 1
     dp: int = 1
+    offload: int = 0
+    """First layers of the model that stay in host memory."""
 
     @property
     def devices(self) -> int:
@@ -41,6 +43,7 @@ class Placement:
             f"{self.dp} replicas" if self.dp > 1 else "",
             f"TP {self.tp}" if self.tp > 1 else "",
             f"PP {self.pp}" if self.pp > 1 else "",
+            f"{self.offload} layers in host memory" if self.offload else "",
         ]
         return " × ".join(part for part in parts if part) or "1 device"
 

@@ -149,6 +149,21 @@ def _shard(tensor: Tensor, model: ModelFacts, tp: int) -> Tensor:
     return Tensor(tensor.role, rows, columns, tensor.count, tensor.layers)
 
 
+def largest_matrix_bytes(model: ModelFacts, scheme: Scheme, layers: range, tables: GgufTables) -> int:
+    """Bytes of the largest matrix of some layers in a GGUF file, where a layer's experts are one matrix."""
+    held = set(layers)
+    sizes = [
+        tensor.each * tensor.rows * ggml_type.row_bytes(tensor.columns)
+        for tensor in lay_out(model)
+        if tensor.role in LINEAR_ROLES
+        for layer, ggml_type in zip(
+            tensor.layers, layer_types(model, tensor, scheme.name, tables), strict=True
+        )
+        if layer in held
+    ]
+    return max(sizes, default=0)
+
+
 def _gguf_bytes(model: ModelFacts, ftype: str, tables: GgufTables) -> StoredBytes:
     def sizes(tensor: Tensor) -> list[int]:
         types = layer_types(model, tensor, ftype, tables)

@@ -14,6 +14,7 @@ from planner.domain.predict.activations_llamacpp import predict_compute_buffer
 from planner.domain.predict.activations_transformers import predict_prefill_peak
 from planner.domain.predict.activations_vllm import predict_batch_peak
 from planner.domain.predict.constants import Constant, MemoryConstants
+from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 
 
 def predict_activations(
@@ -23,11 +24,21 @@ def predict_activations(
     workload: Workload,
     sequences: int,
     *,
+    is_first: bool = True,
     is_last: bool,
     constants: MemoryConstants,
 ) -> Constant:
-    """Bytes of activations on a device that holds the last layers (`is_last`) or earlier ones."""
-    predict = {"llama.cpp": predict_compute_buffer, "transformers": predict_prefill_peak}.get(
-        engine, predict_batch_peak
-    )
+    """Bytes of activations on a device that holds the first layers, the last ones, both or neither."""
+    if engine in LLAMACPP_FAMILY:
+        return predict_compute_buffer(
+            model,
+            engine,
+            placement,
+            workload,
+            sequences,
+            is_first=is_first,
+            is_last=is_last,
+            constants=constants,
+        )
+    predict = predict_prefill_peak if engine == "transformers" else predict_batch_peak
     return predict(model, placement, workload, sequences, is_last=is_last, constants=constants)

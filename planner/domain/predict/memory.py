@@ -21,11 +21,12 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.storage import StoredBytes, rank_bytes, stored_bytes
+from planner.domain.facts.storage import StoredBytes, largest_matrix_bytes, rank_bytes, stored_bytes
 from planner.domain.facts.tensors import full_layers
 from planner.domain.predict.activations import predict_activations
 from planner.domain.predict.constants import Constant, MemoryConstants
-from planner.domain.predict.kv_cache import kv_bytes_by_layer, kv_bytes_per_layer_token
+from planner.domain.predict.kv_cache import cache_rules, kv_bytes_by_layer, kv_bytes_per_layer_token
+from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 from planner.domain.units import GIB
 
 
@@ -46,6 +47,10 @@ class MemoryEstimate:
     """Tokens that fit in what is left after everything but the KV cache, over one replica."""
     all_devices_bytes: int
     """Weights, KV cache and activations summed over all devices."""
+    host_bytes: int = 0
+    """Weights and KV cache that stay in host memory: the input embedding of a GGUF file, and offloaded layers."""
+    host_usable_bytes: int | None = None
+    """Host memory there is for offloaded layers; None where nobody said, or no layer is offloaded."""
 
     @property
     def total_bytes(self) -> int:
@@ -65,7 +70,8 @@ class MemoryEstimate:
     @property
     def fits(self) -> bool:
         """Whether even the high end of the interval is within what is usable: when unsure, no."""
-        return self.total_high_bytes <= self.usable_bytes
+        is_host_enough = self.host_usable_bytes is None or self.host_bytes <= self.host_usable_bytes
+        return self.total_high_bytes <= self.usable_bytes and is_host_enough
 
 
 def usable_bytes(device: Device, engine: str, constants: MemoryConstants) -> int:
@@ -85,16 +91,24 @@ def predict_memory(
     kv_dtype: str,
     gguf: GgufTables,
     constants: MemoryConstants,
+    host_ram_bytes: int | None = None,
 ) -> MemoryEstimate:
     """Memory of the worst device when `model` is served like this.
 
-    A GGUF file on GPUs leaves the input embedding in host memory unless it is tied to the head, as llama.cpp
-    does. With replicas, each serves its share of the concurrent sequences.
+    A GGUF file on GPUs leaves the input embedding in host memory, as llama.cpp does, and a copy on the GPU where it
+    is tied to the head; the first `placement.offload` layers stay there too, with their cache. With replicas, each
+    serves its share of the concurrent sequences.
     """
+    if devices[0].kind == "cpu":
+        placement = replace(placement, offload=0)  # all memory is the host's
     sequences = -(-workload.concurrency // placement.dp)
-    by_layer = kv_bytes_by_layer(model, kv_dtype, workload.context_tokens, engine=engine, tp=placement.tp)
-    per_token = kv_bytes_per_layer_token(model, kv_dtype, tp=placement.tp)
+    rules = cache_rules(engine, constants)
+    by_layer = kv_bytes_by_layer(
+        model, kv_dtype, workload.context_tokens, engine=engine, tp=placement.tp, rules=rules
+    )
+    per_token = kv_bytes_per_layer_token(model, kv_dtype, tp=placement.tp, rules=rules)
     growing = set(full_layers(model))
+    copied = _copied_to_compute(model, scheme, placement, gguf)
 
     worst: MemoryEstimate | None = None
     all_devices = 0
@@ -104,8 +118,17 @@ def predict_memory(
         kv_cache = int(sequences * sum(by_layer[layer] for layer in held))
         constant = sequences * sum(by_layer[layer] for layer in held if layer not in growing)
         activation = predict_activations(
-            model, engine, placement, workload, sequences, is_last=stage.is_last, constants=constants
+            model,
+            engine,
+            placement,
+            workload,
+            sequences,
+            is_first=stage.first == placement.offload,
+            is_last=stage.is_last,
+            constants=constants,
         )
+        if stage.first == placement.offload:
+            activation = _add(activation, copied)
         overhead = _overhead_bytes(engine, placement, stage.device, constants)
         usable = usable_bytes(stage.device, engine, constants)
         fixed = stage.weights + kv_cache
@@ -133,7 +156,15 @@ def predict_memory(
     assert worst is not None, "a placement has at least one stage"
     # Where no layer grows with the context, only the model's own maximum bounds a sequence.
     capacity = min(capacities) if capacities else model.max_position * sequences
-    return replace(worst, kv_capacity_tokens=capacity, all_devices_bytes=all_devices)
+    stored_on_host = _host_weights(model, scheme, engine, placement, devices, gguf)
+    cache_on_host = sequences * sum(by_layer[: placement.offload])
+    return replace(
+        worst,
+        kv_capacity_tokens=capacity,
+        all_devices_bytes=all_devices,
+        host_bytes=int((stored_on_host + cache_on_host) * placement.dp),
+        host_usable_bytes=host_ram_bytes if placement.offload else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +200,41 @@ def _stages(
     stages = []
     for replica in range(placement.dp):
         own = devices[replica * placement.pp : (replica + 1) * placement.pp]
-        counts = _split_by_memory(model.num_layers, [device.available_bytes for device in own])
-        host_embedding = engine == "llama.cpp" and own[0].kind == "gpu"
-        stages += _fill(model, stored, own, counts, 1, host_embedding=host_embedding)
+        on_devices = model.num_layers - placement.offload
+        counts = _split_by_memory(on_devices, [device.available_bytes for device in own])
+        host_embedding = engine in LLAMACPP_FAMILY and own[0].kind != "cpu"
+        stages += _fill(model, stored, own, counts, 1, first=placement.offload, host_embedding=host_embedding)
     return stages
+
+
+def _host_weights(
+    model: ModelFacts,
+    scheme: Scheme,
+    engine: str,
+    placement: Placement,
+    devices: Sequence[Device],
+    gguf: GgufTables,
+) -> int:
+    """Bytes of the tensors that one replica leaves in host memory."""
+    if engine not in LLAMACPP_FAMILY or devices[0].kind == "cpu":
+        return 0
+    stored = stored_bytes(model, scheme, None, gguf)
+    return stored.embedding + sum(stored.by_layer[: placement.offload])
+
+
+def _copied_to_compute(model: ModelFacts, scheme: Scheme, placement: Placement, gguf: GgufTables) -> Constant:
+    """Room for the largest matrix of the layers in host memory: a prompt's products copy it to the first device.
+
+    ggml does so for batches of 32 tokens and more (ggml_backend_offload_op); a decoding step leaves it on the CPU.
+    """
+    if not placement.offload:
+        return Constant(0, 0, 0, "no layer in host memory")
+    largest = largest_matrix_bytes(model, scheme, range(placement.offload), gguf)
+    return Constant(0, largest, largest, "the largest matrix in host memory")
+
+
+def _add(one: Constant, other: Constant) -> Constant:
+    return Constant(one.low + other.low, one.likely + other.likely, one.high + other.high, one.source)
 
 
 def _fill(
@@ -182,11 +244,11 @@ def _fill(
     counts: Sequence[int],
     copies: int,
     *,
+    first: int = 0,
     host_embedding: bool,
 ) -> list[_Stage]:
-    """Stages of one replica: the embedding on the first device, last norm and head on the last."""
+    """Stages of one replica from layer `first` on: the embedding on the first device, the head on the last."""
     stages = []
-    first = 0
     for index, (device, layers) in enumerate(zip(devices, counts, strict=True)):
         is_last = index == len(counts) - 1
         weights = sum(stored.by_layer[first : first + layers])

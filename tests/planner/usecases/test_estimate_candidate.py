@@ -98,7 +98,14 @@ def test_every_spelling_is_read(estimate, fields, expected):
     [
         pytest.param({"scheme": "W5A17"}, "scheme.unknown", "W5A17", id="no-such-width"),
         pytest.param({"scheme": None}, "estimate.missing_field", "scheme", id="nothing-said"),
-        pytest.param({"offload": 0.5}, "estimate.not_modelled", "offload", id="offload"),
+        pytest.param({"offload": 0.5}, "estimate.bad_field", "whole number from 0", id="half-a-layer"),
+        pytest.param({"offload": 8, "engine": "vllm"}, "estimate.not_modelled", "vllm", id="offload-vllm"),
+        pytest.param(
+            {"offload": 90, "engine": "llama.cpp", "scheme": "Q4_K_M"},
+            "estimate.bad_field",
+            "80",
+            id="more-layers-than-there-are",
+        ),
         pytest.param({"ep": 2}, "estimate.not_modelled", "Expert parallel", id="expert-parallel"),
         pytest.param(
             {"engine_options": {"--enable-magic": True}}, "estimate.not_modelled", "enable_magic", id="option"

@@ -98,6 +98,33 @@ def test_llamacpp_leaves_the_input_embedding_in_host_memory_on_gpus(memory_of, a
     assert untied.weights_bytes == 2 * (model.params_total - embedding - norms) + 4 * norms
 
 
+def test_offloaded_layers_move_to_host_memory_with_their_cache(memory_of, a_model):
+    options = {"engine": "llama.cpp", "context": 1024, "concurrency": 1}
+    whole = memory_of("F16", "gguf", None, **options)
+    half = memory_of("F16", "gguf", None, placement=Placement(offload=2), **options)
+    # a token's keys and values: 4 layers x 2 x 4 heads x 64 x 2 bytes, half of them now on the host
+    cache = 4 * 2 * 4 * 64 * 2 * 1024
+    assert (whole.kv_cache_bytes, half.kv_cache_bytes) == (cache, cache // 2)
+    embedding = 2 * 32000 * 1024
+    moved = whole.weights_bytes - half.weights_bytes
+    assert (whole.host_bytes, half.host_bytes) == (embedding, embedding + moved + cache // 2)
+    # a prompt's product copies the largest matrix there, 4096 x 1024 in 16 bits, to the device
+    assert half.activation_bytes - whole.activation_bytes == 2 * 4096 * 1024
+
+
+def test_offload_takes_nothing_off_a_cpu(memory_of, a_device):
+    cpu = (a_device(gib=64, kind="cpu"),)
+    whole = memory_of("F16", "gguf", None, engine="llama.cpp", devices=cpu)
+    asked = memory_of("F16", "gguf", None, engine="llama.cpp", devices=cpu, placement=Placement(offload=4))
+    assert asked == whole
+
+
+def test_offloaded_layers_must_fit_in_host_memory(memory_of):
+    fitting = memory_of("F16", "gguf", None, engine="llama.cpp", placement=Placement(offload=4))
+    assert fitting.fits
+    assert not replace(fitting, host_usable_bytes=fitting.host_bytes - 1).fits
+
+
 def test_capacity_is_what_fits_beside_everything_else(memory_of):
     found = memory_of()
     per_token = 2 * 4 * 4 * 64 * 2

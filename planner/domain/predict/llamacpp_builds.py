@@ -1,0 +1,63 @@
+"""What a build of llama.cpp does by default: its rows of `data/engine_memory.csv` as of that build.
+
+A row of engine `llama.cpp@2408` holds from build 2408 on, until a later row says otherwise; a plain row
+(`llama.cpp`) is the newest. llama.cpp counts its builds (`b6325`, `6325 (bcdee0da)`); other numbers of an
+engine's version are no build.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from planner.domain.errors import BadInput
+from planner.domain.predict.constants import Constant, MemoryConstants
+
+LLAMACPP_FAMILY = frozenset({"llama.cpp"})
+"""Engines that run ggml graphs over GGUF files and split a model by layers; `data/engine_kin.csv` names their kin."""
+OPTIONS: Mapping[str, tuple[str, float]] = {
+    "flash_attn": ("flash_attention", 1),
+    "fa": ("flash_attention", 1),
+    "mla": ("latent_cache", 3),
+    "swa_full": ("full_window_cache", 1),
+}
+"""Engine option → the term it sets, and the highest value it takes."""
+BUILD = re.compile(r"(?<![\w.])b?(\d{3,5})(?![\w.]|-\d)")
+LATENT_CACHE_OF_MLA = {0: 2.0, 1: 1.0, 2: 0.0, 3: 0.0}
+"""ik_llama.cpp's -mla: 0 keeps whole heads, 1 the latent and its values, 2 and 3 the latent alone."""
+
+
+def read_build(version: str | None) -> int | None:
+    """The build that a version names, the first in it; None where it names none."""
+    found = BUILD.search(version or "")
+    return int(found[1]) if found else None
+
+
+def constants_of_build(constants: MemoryConstants, engine: str, version: str | None) -> MemoryConstants:
+    """The constants with the engine's own as they were in the build that `version` names."""
+    build = read_build(version)
+    if build is None:
+        return constants
+    dated = []
+    for name, term in constants:
+        base, _, since = name.partition("@")
+        if since and base == engine and int(since) <= build:
+            dated.append((int(since), term))
+    then = {(engine, term): constants[f"{engine}@{since}", term] for since, term in sorted(dated)}
+    return {**constants, **then}
+
+
+def read_options(engine: str, options: Mapping[str, Any]) -> dict[tuple[str, str], Constant]:
+    """Constants that engine options set by hand: `flash_attn`, `mla`, `swa_full`.
+
+    Raises:
+        BadInput: `estimate.bad_field`, a value is no number in its range.
+    """
+    read = {}
+    for name, value in options.items():
+        term, highest = OPTIONS[name]
+        number = {"on": 1, "off": 0}.get(str(value).lower(), value)
+        if not isinstance(number, (int, float)) or not 0 <= number <= highest or number != int(number):
+            raise BadInput("estimate.bad_field", f"{name} is a whole number from 0 to {highest:.0f}.")
+        number = LATENT_CACHE_OF_MLA[int(number)] if name == "mla" else float(number)
+        read[engine, term] = Constant(number, number, number, "as asked")
+    return read
