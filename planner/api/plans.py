@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Controller, post
+from litestar import Controller, MediaType, Response, post
 from litestar.params import JSONBody
 
 from planner.api.parts import InWorkshop
@@ -21,9 +21,10 @@ class PlanController(Controller):
     opt = {"scope": "plan"}  # noqa: RUF012 - Litestar's way to say it
 
     @post("/v1/plans", operation_id="Plan", status_code=200, sync_to_thread=True)
-    def plan(self, data: JSONBody[PlanAsk], workshop: InWorkshop) -> dict[str, Any]:
+    def plan(self, data: JSONBody[PlanAsk], workshop: InWorkshop) -> Response[bytes]:
         """Plan and record; `chosen` is null when nothing fits."""
-        return plan_model(workshop, read_ask(data.model_dump(exclude_none=True))).as_json()
+        decision = plan_model(workshop, read_ask(data.model_dump(exclude_none=True)))
+        return Response(decision.write_json().encode(), media_type=MediaType.JSON)
 
     @post("/v1/plans:batch", operation_id="PlanBatch", status_code=200, sync_to_thread=True)
     def plan_batch(self, data: JSONBody[PlanBatch], workshop: InWorkshop) -> PlanAnswers:

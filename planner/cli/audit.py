@@ -18,7 +18,10 @@ from planner.cli.tables import print_rows
 )
 @click.pass_obj
 def audit(session: Session, /, sql: str, as_json: bool) -> None:
-    """Ask one SELECT of decisions, rejected_candidates, jobs, measurements, evidence, predicted_vs_measured."""
+    """Ask one SELECT of the record.
+
+    Tables: decisions, alternatives, rejected_candidates, jobs, measurements, evidence, predicted_vs_measured.
+    """
     with open_door(session) as door:
         answer = door.audit(sql)
     if as_json:

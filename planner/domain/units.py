@@ -10,6 +10,9 @@ KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 
+PLAIN = frozenset({str, int, bool, type(None)})
+"""Types that rounding leaves as they are."""
+
 
 def format_gib(size_bytes: float, digits: int = 1) -> str:
     """A size in bytes as GiB, or as MiB below a tenth of a GiB: `47.5 GiB`, `93.1 MiB`."""
@@ -38,12 +41,16 @@ def round_significant(value: Any, digits: int = 6) -> Any:
     Tuples become lists and mappings plain dictionaries, as JSON has them.
     """
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
-        return value
     if kind is float:
         return float(f"{value:.{digits}g}")
-    if isinstance(value, Mapping):
-        return {key: round_significant(item, digits) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [round_significant(item, digits) for item in value]
+    if kind in PLAIN:
+        return value
+    # Most of what is in a record are strings and whole numbers: they are not worth a call each.
+    if kind is dict or isinstance(value, Mapping):
+        return {
+            key: item if type(item) in PLAIN else round_significant(item, digits)
+            for key, item in value.items()
+        }
+    if kind is list or kind is tuple:
+        return [item if type(item) in PLAIN else round_significant(item, digits) for item in value]
     return value

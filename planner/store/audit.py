@@ -9,6 +9,7 @@ import re
 import secrets
 import tempfile
 import threading
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,9 +18,11 @@ import duckdb
 from planner.domain.errors import BadInput
 from planner.ports import AuditRows
 from planner.store.connection import Database
+from planner.store.queries import load_queries
 
 TABLES = (
     "decisions",
+    "alternatives",
     "rejected_candidates",
     "jobs",
     "measurements",
@@ -90,9 +93,24 @@ def _write_snapshot(database: Database, snapshot: Path, tables: Sequence[str]) -
         cursor.execute(f"ATTACH '{snapshot}' AS {name}")
         try:
             for table in tables:
-                cursor.execute(f"CREATE TABLE {name}.{table} AS SELECT * FROM {table}")  # noqa: S608 - names above
+                if table == "alternatives":
+                    _unpack_alternatives(cursor, name, snapshot.with_name("alternatives.jsonl"))
+                    continue
+                columns = "* EXCLUDE (alternatives)" if table == "decisions" else "*"
+                cursor.execute(f"CREATE TABLE {name}.{table} AS SELECT {columns} FROM {table}")  # noqa: S608 - names above
         finally:
             cursor.execute(f"DETACH {name}")
+
+
+def _unpack_alternatives(cursor: duckdb.DuckDBPyConnection, copy: str, file: Path) -> None:
+    queries = load_queries("audit")
+    rows = cursor.execute(queries["list_packed_alternatives"])
+    with file.open("w", encoding="utf-8") as lines:
+        while row := rows.fetchone():
+            decision_id, packed, unpacked = row
+            text = unpacked if packed is None else zlib.decompress(packed).decode()
+            lines.write(f'{{"decision_id":"{decision_id}","alternatives":{text or "[]"}}}\n')
+    cursor.execute(queries["unpack_alternatives"].format(copy=copy), {"file": str(file)})
 
 
 def _run(connection: duckdb.DuckDBPyConnection, sql: str, time_limit_s: float) -> AuditRows:

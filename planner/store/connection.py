@@ -56,6 +56,11 @@ class Database:
         finally:
             cursor.close()
 
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether what this thread does now may still be undone with a transaction around it."""
+        return getattr(self._own, "cursor", None) is not None
+
     @contextmanager
     def writer(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor of one's own while no other thread writes; each statement is kept by itself."""

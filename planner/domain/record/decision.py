@@ -8,7 +8,7 @@ covers it together with the hash of the decision before it, so that a changed or
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from planner.domain.units import round_significant
@@ -27,6 +27,15 @@ class Decision:
     record_sha256: str
     created_at: str
     """ISO 8601, UTC."""
+    parts: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Canonical JSON of each field of the body, of a decision that was sealed just now: written once, used thrice."""
+
+    def write_json(self) -> str:
+        """`as_json` as text."""
+        around = {"created_at": self.created_at, "decision_id": self.decision_id}
+        around |= {"previous_sha256": self.previous_sha256, "record_sha256": self.record_sha256}
+        parts = self.parts or write_parts(self.body)
+        return join_parts({**parts, **{name: write_rounded(value) for name, value in around.items()}})
 
     def as_json(self) -> dict[str, Any]:
         """The decision as `plan --json` prints it, with no wrapper."""
@@ -54,22 +63,33 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def _hash_rounded(value: Any) -> str:
-    return hashlib.sha256(write_rounded(value).encode()).hexdigest()
+def write_parts(body: Mapping[str, Any]) -> dict[str, str]:
+    """Canonical JSON of each field of a body whose floats are rounded already."""
+    return {name: write_rounded(value) for name, value in body.items()}
+
+
+def join_parts(parts: Mapping[str, str]) -> str:
+    """Canonical JSON of an object from the canonical JSON of its fields."""
+    return "{" + ",".join(f"{write_rounded(name)}:{parts[name]}" for name in sorted(parts)) + "}"
 
 
 def seal_decision(body: Mapping[str, Any], previous_sha256: str, created_at: str) -> Decision:
     """Round, chain and name a decision body; its id is the beginning of its hash."""
     rounded = round_significant(body)
-    record_sha256 = _hash_rounded(
-        {"body": rounded, "previous_sha256": previous_sha256, "created_at": created_at}
-    )
+    parts = write_parts(rounded)
+    sealed = {
+        "body": join_parts(parts),
+        "created_at": write_rounded(created_at),
+        "previous_sha256": write_rounded(previous_sha256),
+    }
+    record_sha256 = hashlib.sha256(join_parts(sealed).encode()).hexdigest()
     return Decision(
         decision_id=f"d-{record_sha256[:10]}",
         body=rounded,
         previous_sha256=previous_sha256,
         record_sha256=record_sha256,
         created_at=created_at,
+        parts=parts,
     )
 
 

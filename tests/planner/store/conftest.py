@@ -17,7 +17,10 @@ A_BODY = {
     "model": {"id": "test/model"},
     "target": {"label": "1 × RTX A6000"},
     "chosen": {"scheme": "W4A16", "method": "gptq", "engine": "vllm"},
-    "alternatives": [],
+    "alternatives": [
+        {"scheme": "FP8", "method": "rtn", "engine": "vllm", "tp": 2, "memory": {"total_bytes": 9}},
+        {"scheme": "Q8_0", "method": "rtn", "engine": "llama.cpp", "tp": 1, "memory": {"total_bytes": 8}},
+    ],
     "rejected": [
         {
             "scheme": "BF16",

@@ -20,6 +20,11 @@ SECRET = "the secret line"
             "SELECT numbers ->> 'over_by_bytes' FROM rejected_candidates", [("7",)], id="numbers-inside"
         ),
         pytest.param(
+            "SELECT rank, scheme, memory ->> 'total_bytes' FROM alternatives ORDER BY rank",
+            [(1, "FP8", "9"), (2, "Q8_0", "8")],
+            id="alternatives",
+        ),
+        pytest.param(
             "WITH d AS (SELECT decision_id FROM decisions) SELECT count(*) FROM d", [(1,)], id="with"
         ),
         pytest.param(

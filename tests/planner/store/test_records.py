@@ -1,6 +1,8 @@
 """The chain of decisions, its documents and its jobs."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -8,6 +10,7 @@ from planner.domain.errors import BadInput
 from planner.domain.record.decision import FIRST_HASH
 from planner.domain.record.inputs import make_document
 from planner.domain.record.job import Job
+from planner.store.audit import run_audit_query
 
 AT = "2026-01-01T00:00:00+00:00"
 
@@ -41,6 +44,26 @@ def test_a_decision_is_found_by_its_id_or_the_beginning_of_it(records, a_body):
     kept = records.add_decision(a_body, AT)
     assert records.find_decision(kept.decision_id) == kept
     assert records.find_decision(kept.decision_id[:6]).record_sha256 == kept.record_sha256
+
+
+def test_a_decision_of_an_older_home_keeps_its_alternatives_in_its_body(records, database, a_body):
+    kept = records.add_decision(a_body, AT)
+    with database.cursor() as cursor:
+        cursor.execute("UPDATE decisions SET alternatives = NULL, body = ?", [json.dumps(kept.body)])
+    assert records.find_decision(kept.decision_id) == kept
+    (row,) = run_audit_query(database, "SELECT count(*) FROM alternatives").rows
+    assert row == (len(a_body["alternatives"]),)
+
+
+def test_what_was_undone_is_not_taken_for_kept(records, database, a_body):
+    document = make_document("model", {"a": 1})
+    first = records.add_decision(a_body, AT)
+    with suppress(RuntimeError), database.transaction():
+        records.add_decision({**a_body, "n": 2}, AT, [document])
+        raise RuntimeError
+    again = records.add_decision({**a_body, "n": 2}, AT, [document])
+    assert again.previous_sha256 == first.record_sha256
+    assert records.find_document(document.sha256) == {"a": 1}
 
 
 @pytest.mark.parametrize("words", ["d-nothing", "", "%", "d-'; DROP TABLE decisions; --"])

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -74,6 +75,19 @@ def test_as_json_has_no_wrapper():
     assert set(sealed.as_json()) == {
         *("decision_id", "chosen", "rejected", "created_at", "record_sha256", "previous_sha256")
     }
+
+
+def test_the_hash_is_of_the_canonical_json_of_the_whole():
+    body = {"chosen": {"ö": 1.00000049, "a": [True, None]}, "rejected": []}
+    sealed = seal_decision(body, FIRST_HASH, "2026-01-01T00:00:00+00:00")
+    whole = {"body": body, "previous_sha256": FIRST_HASH, "created_at": "2026-01-01T00:00:00+00:00"}
+    assert sealed.record_sha256 == sha256_of(whole)
+
+
+def test_a_decision_is_written_as_it_is_read():
+    sealed = seal_decision({"chosen": {"b": 0.1234567}}, FIRST_HASH, "2026-01-01T00:00:00+00:00")
+    assert json.loads(sealed.write_json()) == sealed.as_json()
+    assert replace(sealed, parts={}).write_json() == sealed.write_json()
 
 
 @pytest.mark.parametrize(
