@@ -95,6 +95,10 @@ class ModelFacts:
     source: str = ""
     flags: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        """By name and size: a few microseconds less at each of the many look-ups of a plan than by every field."""
+        return hash((self.model_id, self.params_total, self.intermediate_size))
+
     @property
     def loaded_extra_params(self) -> int:
         """Extra parameters that engines load beside the text model, in 16 bits: a vision tower."""

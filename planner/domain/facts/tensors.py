@@ -176,6 +176,13 @@ def full_layers(model: ModelFacts) -> tuple[int, ...]:
     )
 
 
+@lru_cache(maxsize=256)
+def growing_layers(model: ModelFacts) -> tuple[bool, ...]:
+    """For each layer whether its cache grows with the whole context."""
+    full = set(full_layers(model))
+    return tuple(layer in full for layer in range(model.num_layers))
+
+
 def _why_not_covered(model: ModelFacts) -> str | None:
     if model.traits is None:
         return f"architecture {model.architecture or 'unknown'} is not in the table"

@@ -19,6 +19,7 @@ llama.cpp: 353 MiB where 308 are predicted). Latent attention and linear attenti
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
@@ -68,6 +69,7 @@ def predict_compute_buffer(
     )
 
 
+@lru_cache(maxsize=4096)
 def _mask_cells(model: ModelFacts, workload: Workload, sequences: int, engine: str) -> tuple[float, float]:
     """Cache cells that a token's scores cover, and those of all masks: one more where windows have their own."""
     held = held_tokens_of_layers(model, workload.context_tokens, engine=engine)
@@ -75,6 +77,7 @@ def _mask_cells(model: ModelFacts, workload: Workload, sequences: int, engine: s
     return max(widths, default=0), sum(widths)
 
 
+@lru_cache(maxsize=4096)
 def _buffer_bytes(
     model: ModelFacts, seat: Seat, tokens: float, cells: tuple[float, float], copies: int, *, flash: bool
 ) -> float:

@@ -13,6 +13,7 @@ full attention (arithmetic).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from planner.domain.facts.model import ModelFacts
@@ -68,6 +69,7 @@ def cache_rules(engine: str, constants: MemoryConstants) -> CacheRules:
     )
 
 
+@lru_cache(maxsize=4096)
 def held_tokens_of_layers(
     model: ModelFacts, tokens: int, *, engine: str, rules: CacheRules = NEWEST
 ) -> tuple[int, ...]:
@@ -83,6 +85,7 @@ def held_tokens_of_layers(
     return tuple(held if layer in full else other for layer in range(model.num_layers))
 
 
+@lru_cache(maxsize=4096)
 def kv_bytes_by_layer(
     model: ModelFacts, kv_dtype: str, tokens: int, *, engine: str, tp: int, rules: CacheRules = NEWEST
 ) -> tuple[float, ...]:

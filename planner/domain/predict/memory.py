@@ -14,6 +14,7 @@ yet, which is what the width of the interval says.
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from planner.domain.facts.gguf import GgufTables
 from planner.domain.facts.hardware import Device
@@ -22,7 +23,7 @@ from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, largest_matrix_bytes, rank_bytes, stored_bytes
-from planner.domain.facts.tensors import full_layers
+from planner.domain.facts.tensors import growing_layers
 from planner.domain.predict.activations import predict_activations
 from planner.domain.predict.constants import Constant, MemoryConstants
 from planner.domain.predict.kv_cache import cache_rules, kv_bytes_by_layer, kv_bytes_per_layer_token
@@ -107,16 +108,17 @@ def predict_memory(
         model, kv_dtype, workload.context_tokens, engine=engine, tp=placement.tp, rules=rules
     )
     per_token = kv_bytes_per_layer_token(model, kv_dtype, tp=placement.tp, rules=rules)
-    growing = set(full_layers(model))
+    grows = growing_layers(model)
+    constants_by_layer = [0 if grow else kept for grow, kept in zip(grows, by_layer, strict=True)]
     copied = _copied_to_compute(model, scheme, placement, gguf)
 
     worst: MemoryEstimate | None = None
     all_devices = 0
     capacities = []
     for stage in _stages(model, scheme, group_size, engine, placement, devices, gguf):
-        held = range(stage.first, stage.first + stage.layers)
-        kv_cache = int(sequences * sum(by_layer[layer] for layer in held))
-        constant = sequences * sum(by_layer[layer] for layer in held if layer not in growing)
+        held = slice(stage.first, stage.first + stage.layers)
+        kv_cache = int(sequences * sum(by_layer[held]))
+        constant = sequences * sum(constants_by_layer[held])
         activation = predict_activations(
             model,
             engine,
@@ -133,7 +135,7 @@ def predict_memory(
         usable = usable_bytes(stage.device, engine, constants)
         fixed = stage.weights + kv_cache
         free_for_kv = usable - stage.weights - activation.likely - overhead.likely - constant
-        growth = per_token * sum(1 for layer in held if layer in growing)
+        growth = per_token * sum(grows[held])
         if growth:
             capacities.append(max(0, int(free_for_kv / growth)))
         estimate = MemoryEstimate(
@@ -201,7 +203,7 @@ def _stages(
     for replica in range(placement.dp):
         own = devices[replica * placement.pp : (replica + 1) * placement.pp]
         on_devices = model.num_layers - placement.offload
-        counts = _split_by_memory(on_devices, [device.available_bytes for device in own])
+        counts = _split_by_memory(on_devices, tuple(device.available_bytes for device in own))
         host_embedding = engine in LLAMACPP_FAMILY and own[0].kind != "cpu"
         stages += _fill(model, stored, own, counts, 1, first=placement.offload, host_embedding=host_embedding)
     return stages
@@ -281,7 +283,8 @@ def _even_split(layers: int, parts: int) -> list[int]:
     return [layers // parts + (1 if index < layers % parts else 0) for index in range(parts)]
 
 
-def _split_by_memory(layers: int, weights: Sequence[int]) -> list[int]:
+@lru_cache(maxsize=1024)
+def _split_by_memory(layers: int, weights: tuple[int, ...]) -> tuple[int, ...]:
     """Layers on each device as llama.cpp deals them out: by memory, the output counting as one layer more.
 
     Layer i goes to the first device whose share of all memory, added up, is above i / (layers + 1)
@@ -292,4 +295,4 @@ def _split_by_memory(layers: int, weights: Sequence[int]) -> list[int]:
     counts = [0] * len(weights)
     for layer in range(layers):
         counts[min(bisect_right(ends, layer / (layers + 1)), len(weights) - 1)] += 1
-    return counts
+    return tuple(counts)

@@ -138,9 +138,19 @@ def find_efficiency(
     """Share of peak at this width: this home's figures, then the device's where there are enough, then the engine's.
 
     Between the centres of two width classes the share runs straight from one to the other, so that a scheme
-    of 6.6 bits is neither a 4-bit nor an 8-bit one.
+    of 6.6 bits is neither a 4-bit nor an 8-bit one. Worked out once for each question.
     """
     size = size_class(params)
+    question = (engine, device.name, device.kind, metric, weight_bits, size)
+    if question not in evidence.memo:
+        evidence.memo[question] = _find_efficiency(evidence, engine, device, metric, weight_bits, size)
+    found: Efficiency | None = evidence.memo[question]
+    return found
+
+
+def _find_efficiency(
+    evidence: EvidenceBase, engine: str, device: Device, metric: str, weight_bits: float, size: int
+) -> Efficiency | None:
     own_needed = 1 if device.kind == "cpu" else MIN_FIGURES
     own = {
         width: evidence.own_efficiency.get((engine, device.name, metric, width, size))
