@@ -279,8 +279,8 @@ def _overhead_bytes(
     )
 
 
-def _even_split(layers: int, parts: int) -> list[int]:
-    return [layers // parts + (1 if index < layers % parts else 0) for index in range(parts)]
+def _even_split(layers: int, parts: int) -> tuple[int, ...]:
+    return tuple(layers // parts + (1 if index < layers % parts else 0) for index in range(parts))
 
 
 @lru_cache(maxsize=1024)
