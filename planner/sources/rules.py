@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from planner.domain.choose.candidates import Engine, EngineKin, Tables
-from planner.domain.facts.gguf import GgmlType, MixRule, make_tables
+from planner.domain.facts.gguf import DynamicMix, GgmlType, MixRule, make_tables
 from planner.domain.facts.hardware import DeviceKind, Target, make_device
 from planner.domain.facts.kernels import PREDICATES, EngineRule, RuleRole, make_rulebook
 from planner.domain.facts.scheme import Prebuilt, Recipe, ScaleLayout, Scheme
@@ -19,6 +19,7 @@ RULE_TABLES = (
     "engine_rules",
     "ggml_types",
     "gguf_mix",
+    "gguf_dynamic",
     "engine_memory",
     "engine_kin",
     "job_costs",
@@ -41,6 +42,7 @@ def make_planning_tables(rows: Mapping[str, Sequence[Row]]) -> Tables:
         gguf=make_tables(
             [make_ggml_type(row) for row in rows["ggml_types"]],
             [make_mix_rule(row) for row in rows["gguf_mix"]],
+            [make_dynamic_mix(row) for row in rows["gguf_dynamic"]],
         ),
         memory={(row["engine"], row["term"]): make_constant(row) for row in rows["engine_memory"]},
         engine_kin={
@@ -154,7 +156,21 @@ def make_ggml_type(row: Row) -> GgmlType:
         name=row["type"],
         block_elements=int(row["block_elements"]),
         block_bytes=int(row["block_bytes"]),
+        extra_bytes=int(row["row_bytes"]),
         fallback=row["fallback"] or None,
+    )
+
+
+def make_dynamic_mix(row: Row) -> DynamicMix:
+    """One row of `gguf_dynamic.csv`."""
+    return DynamicMix(
+        scheme=row["scheme"],
+        base=row["base"],
+        layers=row["layers"],
+        released_from=row["released_from"],
+        low=float(row["low"]),
+        likely=float(row["likely"]),
+        high=float(row["high"]),
     )
 
 

@@ -22,7 +22,10 @@ EVIDENCE_FILES: Mapping[str, str] = {
     "quant_job_cost.csv": "add_job_evidence",
 }
 """Files of `data/evidence/` in load order, with the statement that reads each."""
-RULE_FILES = ("engine_rules", "schemes", "recipes", "prebuilt", "engines", "ggml_types", "gguf_mix")
+RULE_FILES = (
+    *("engine_rules", "schemes", "recipes", "prebuilt", "engines"),
+    *("ggml_types", "gguf_mix", "gguf_dynamic"),
+)
 """Tables whose hash is a decision's `rules_version`."""
 
 ReadWord = Callable[[str, str], str | None]

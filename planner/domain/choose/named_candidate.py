@@ -171,7 +171,8 @@ def _find_scheme(ask: EstimateAsk, recipe: Recipe | None, engine: str, tables: T
     ]
     stored = [form for name, form in tables.schemes if name == ask.scheme]
     usual = [row.format for row in tables.recipes if (row.scheme, row.engine) == (ask.scheme, engine)]
-    wanted = [ask.format] if ask.format else [*published, *usual, *stored]
+    of_engine = ["gguf"] if engine in LLAMACPP_FAMILY else []
+    wanted = [ask.format] if ask.format else [*published, *usual, *of_engine, *stored]
     for form in wanted:
         if form in stored:
             return tables.schemes[ask.scheme, form]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from planner.domain.facts.gguf import GgufTables, layer_types
+from planner.domain.facts.gguf import GgufTables, find_dynamic, layer_types
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.tensors import EXPERT_ROLES, LINEAR_ROLES, Role, Tensor, lay_out
@@ -59,7 +59,12 @@ class StoredBytes:
 def stored_bytes(model: ModelFacts, scheme: Scheme, group_size: int | None, gguf: GgufTables) -> StoredBytes:
     """Bytes of tensor data on disk, unsplit."""
     if scheme.is_gguf_mix:
-        return _gguf_bytes(model, scheme.name, gguf)
+        mix = find_dynamic(model, scheme.name, gguf)
+        return (
+            _scale(_gguf_bytes(model, mix.base, gguf), mix.likely)
+            if mix
+            else _gguf_bytes(model, scheme.name, gguf)
+        )
     return rank_bytes(model, scheme, group_size, tp=1)
 
 
@@ -152,16 +157,23 @@ def _shard(tensor: Tensor, model: ModelFacts, tp: int) -> Tensor:
 def largest_matrix_bytes(model: ModelFacts, scheme: Scheme, layers: range, tables: GgufTables) -> int:
     """Bytes of the largest matrix of some layers in a GGUF file, where a layer's experts are one matrix."""
     held = set(layers)
+    mix = find_dynamic(model, scheme.name, tables)
+    ftype = mix.base if mix else scheme.name
     sizes = [
         tensor.each * tensor.rows * ggml_type.row_bytes(tensor.columns)
         for tensor in lay_out(model)
         if tensor.role in LINEAR_ROLES
-        for layer, ggml_type in zip(
-            tensor.layers, layer_types(model, tensor, scheme.name, tables), strict=True
-        )
+        for layer, ggml_type in zip(tensor.layers, layer_types(model, tensor, ftype, tables), strict=True)
         if layer in held
     ]
     return max(sizes, default=0)
+
+
+def _scale(stored: StoredBytes, factor: float) -> StoredBytes:
+    return StoredBytes(
+        tuple(int(size * factor) for size in stored.by_layer),
+        *(int(size * factor) for size in (stored.embedding, stored.head, stored.other, stored.experts)),
+    )
 
 
 def _gguf_bytes(model: ModelFacts, ftype: str, tables: GgufTables) -> StoredBytes:

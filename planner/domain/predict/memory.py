@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from planner.domain.facts.gguf import GgufTables
+from planner.domain.facts.gguf import GgufTables, find_dynamic
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
@@ -111,6 +111,7 @@ def predict_memory(
     grows = growing_layers(model)
     constants_by_layer = [0 if grow else kept for grow, kept in zip(grows, by_layer, strict=True)]
     copied = _copied_to_compute(model, scheme, placement, gguf)
+    less, more = _weights_spread(model, scheme, gguf)
 
     worst: MemoryEstimate | None = None
     all_devices = 0
@@ -144,8 +145,8 @@ def predict_memory(
             kv_cache_bytes=kv_cache,
             activation_bytes=int(activation.likely),
             overhead_bytes=int(overhead.likely),
-            total_low_bytes=int(fixed + activation.low + overhead.low),
-            total_high_bytes=int(fixed + activation.high + overhead.high),
+            total_low_bytes=int(fixed - stage.weights * less + activation.low + overhead.low),
+            total_high_bytes=int(fixed + stage.weights * more + activation.high + overhead.high),
             usable_bytes=usable,
             kv_capacity_tokens=0,
             all_devices_bytes=0,
@@ -233,6 +234,12 @@ def _copied_to_compute(model: ModelFacts, scheme: Scheme, placement: Placement, 
         return Constant(0, 0, 0, "no layer in host memory")
     largest = largest_matrix_bytes(model, scheme, range(placement.offload), gguf)
     return Constant(0, largest, largest, "the largest matrix in host memory")
+
+
+def _weights_spread(model: ModelFacts, scheme: Scheme, gguf: GgufTables) -> tuple[float, float]:
+    """Shares by which the weights may be less or more: none but for a publisher's own GGUF mix."""
+    mix = find_dynamic(model, scheme.name, gguf) if scheme.is_gguf_mix else None
+    return (1 - mix.low / mix.likely, mix.high / mix.likely - 1) if mix else (0.0, 0.0)
 
 
 def _add(one: Constant, other: Constant) -> Constant:

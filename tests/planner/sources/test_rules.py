@@ -24,7 +24,8 @@ def test_every_recipe_and_published_checkpoint_is_of_a_known_scheme_and_engine(t
 def test_every_gguf_scheme_has_its_mix_and_every_mix_a_type(tables):
     for name, form in tables.schemes:
         if form == "gguf":
-            assert name in tables.gguf.base_types
+            bases = [mix.base for mix in tables.gguf.dynamic.get(name, ())] or [name]
+            assert set(bases) <= set(tables.gguf.base_types)
     for rules in tables.gguf.rules.values():
         assert all(rule.type in tables.gguf.types for rule in rules)
     assert all(
@@ -33,8 +34,20 @@ def test_every_gguf_scheme_has_its_mix_and_every_mix_a_type(tables):
 
 
 def test_every_engine_has_all_its_memory_constants(tables):
-    terms = {term for _, term in tables.memory}
-    assert {(engine, term) for engine in tables.engines for term in terms} == set(tables.memory)
+    shared = {
+        "utilisation",
+        "batched_tokens",
+        "context_single",
+        "context_parallel",
+        "graphs",
+        "activation_scale",
+    }
+    assert {(engine, term) for engine in tables.engines for term in shared} <= set(tables.memory)
+
+
+def test_a_dated_constant_is_of_an_engine_that_states_it_now(tables):
+    for engine, term in tables.memory:
+        assert (engine.partition("@")[0], term) in tables.memory
 
 
 def test_every_constant_lies_between_its_bounds(tables):

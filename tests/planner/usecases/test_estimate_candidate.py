@@ -69,6 +69,9 @@ def test_context_beyond_the_maximum_is_a_verdict_here(estimate):
         ),
         pytest.param({"context": "32k"}, {"context": 32768}, id="32k"),
         pytest.param({"group_size": -1}, {"group_size": None}, id="per-channel"),
+        pytest.param(
+            {"scheme": "MXFP4", "engine": "llama.cpp"}, {"format": "gguf"}, id="llama.cpp-loads-gguf"
+        ),
         pytest.param({"method": "awq"}, {"method": "awq", "format": "awq"}, id="format-of-the-published"),
         pytest.param(
             {"scheme": "AWQ-INT4"}, {"scheme": "W4A16", "method": "awq"}, id="method-inside-the-scheme"

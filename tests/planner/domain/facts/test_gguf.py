@@ -2,7 +2,8 @@
 
 import pytest
 
-from planner.domain.facts.gguf import container_bytes, layer_types
+from planner.domain.facts.gguf import container_bytes, find_dynamic, layer_types
+from planner.domain.facts.storage import stored_bytes
 from planner.domain.facts.tensors import tensor_layout
 
 MORE_BITS_OF_30 = {0, 1, 2, 5, 8, 11, 14, 17, 20, 23, 26, 27, 28, 29}
@@ -68,3 +69,41 @@ def test_a_row_that_nothing_divides_stays_in_16_bits(a_model, tables):
 def test_the_container_grows_with_its_metadata_alone(demo):
     layout = tensor_layout(demo)
     assert container_bytes(layout, 1000) - container_bytes(layout, 0) == 1000
+
+
+@pytest.mark.parametrize(
+    ("model", "scheme", "printed", "within"),
+    [
+        # evidence/sizes.csv, llama-bench's model_size: tensor bytes
+        pytest.param("openai/gpt-oss-120b", "MXFP4_F16", 65_355_994_368, 0, id="converted-gpt-oss"),
+        # llama.cpp issue 15253: 59.02 GiB
+        pytest.param("openai/gpt-oss-120b", "MXFP4", 59.02 * 2**30, 0.005 * 2**30, id="mxfp4-moe"),
+        # ik_llama.cpp issue 92 and pull 85, llama 8B: 4.14 and 2.30 GiB
+        pytest.param("meta-llama/Llama-3.1-8B", "IQ4_KS", 4.14 * 2**30, 0.005 * 2**30, id="row-scales"),
+        pytest.param("meta-llama/Llama-3.1-8B", "IQ2_KS", 2.30 * 2**30, 0.005 * 2**30, id="low-bit-branch"),
+        # tools/quantize/README.md: 32.1 GB
+        pytest.param("meta-llama/Llama-3.1-8B", "F32", 32.1e9, 0.05e9, id="f32"),
+    ],
+)
+def test_files_weigh_what_was_printed(catalogue_model, tables, model, scheme, printed, within):
+    found = stored_bytes(catalogue_model(model), tables.schemes[scheme, "gguf"], None, tables.gguf)
+    assert abs(found.total - printed) <= within
+
+
+def test_a_publishers_own_mix_is_a_range_around_its_nearest_of_rules(catalogue_model, tables):
+    model = catalogue_model("Qwen/Qwen3-30B-A3B")
+    mix = find_dynamic(model, "UD-Q4_K_XL", tables.gguf)
+    near = stored_bytes(model, tables.schemes["Q4_K_S", "gguf"], None, tables.gguf).total
+    own = stored_bytes(model, tables.schemes["UD-Q4_K_XL", "gguf"], None, tables.gguf).total
+    assert own == pytest.approx(near * mix.likely, rel=1e-6)
+    # evidence/sizes.csv: 17,709,692,928 bytes
+    assert near * mix.low <= 17_709_692_928 <= near * mix.high
+    assert find_dynamic(model, "Q4_K_M", tables.gguf) is None
+
+
+def test_a_mix_that_was_revised_goes_by_the_models_date(catalogue_model, tables):
+    old = find_dynamic(catalogue_model("Qwen/Qwen3-30B-A3B"), "UD-Q4_K_XL", tables.gguf)
+    new = find_dynamic(catalogue_model("Qwen/Qwen3.6-35B-A3B"), "UD-Q4_K_XL", tables.gguf)
+    dense = find_dynamic(catalogue_model("Qwen/Qwen3-32B"), "UD-Q4_K_XL", tables.gguf)
+    assert (old.base, new.base, dense.base) == ("Q4_K_S", "Q4_K_S", "Q4_K_M")
+    assert old.likely < new.likely

@@ -49,7 +49,7 @@ def test_what_names_no_scheme_is_none(text):
     ("kind", "text", "canonical"),
     [
         pytest.param("scheme", "FP8 (block 128x128 w8a8)", "FP8_BLOCK", id="scheme"),
-        pytest.param("scheme", "MXFP4 (file labelled F16)", "MXFP4", id="mislabelled-file"),
+        pytest.param("scheme", "MXFP4 (file labelled F16)", "MXFP4_F16", id="mislabelled-file"),
         pytest.param("scheme", "int8", "W8A16", id="by-table"),
         pytest.param("scheme", "W4A16+W8 mixed", None, id="mix"),
         pytest.param("scheme", "W16A16KV8", None, id="kv-cache"),
