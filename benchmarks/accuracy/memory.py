@@ -35,8 +35,8 @@ TARGETS = {
     "transformers": {"hf-peak": "2.5 %"},
     "vllm": {
         "vllm-weights": "2 %",
-        "vllm-kv-capacity-tokens": "median 6 %, p90 15 %",
-        "vllm-gpu-blocks": "median 6 %, p90 15 %",
+        "vllm-kv-capacity-tokens": "6 %, p90 15 %",
+        "vllm-gpu-blocks": "6 %, p90 15 %",
     },
     "llama.cpp": {
         "llamacpp-vram-total": "1 %",
@@ -129,10 +129,13 @@ def read_quantity(
 def by_hand(model: ModelFacts, figure: Figure, answer: Mapping[str, Any]) -> float | None:
     """Parameters x bits and a KV cache of all layers in 16 bits: what a person reckons on paper.
 
-    None for activations and overhead, which have no such arithmetic.
+    Embedding and head count 16 bits outside GGUF. None for activations and overhead, which have no such arithmetic.
     """
     what, bits = answer["candidate"], float(figure.row.get("bits") or answer["bits_per_weight"])
+    ends = model.vocab_size * model.hidden_size * (1 if model.tie_embeddings else 2)
     weights = model.params_total * bits / 8
+    if what["format"] != "gguf":
+        weights += ends * (16 - bits) / 8
     token = 4 * model.num_layers * model.num_kv_heads * model.head_dim
     kv = token * what["context"] * what["concurrency"]
     ranks = what["tp"] * what["pp"]
@@ -153,7 +156,12 @@ def by_hand(model: ModelFacts, figure: Figure, answer: Mapping[str, Any]) -> flo
 
 def print_table(console: Console, comparisons: Sequence[Comparison]) -> None:
     """Errors by kind and engine."""
-    table = Table(title="memory: error against every published figure", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title="memory: error against every published figure",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     names = (
         "kind",
         "engine",
@@ -163,7 +171,7 @@ def print_table(console: Console, comparisons: Sequence[Comparison]) -> None:
         "median",
         "p90",
         "bias",
-        "in interval",
+        "held",
         "by hand",
         "wanted",
     )
@@ -185,7 +193,7 @@ def print_table(console: Console, comparisons: Sequence[Comparison]) -> None:
             str(len(rows)),
             str(len(rows) - len(read)),
             *spread([row.error for row in read]),
-            f"{sum(held)} of {len(held)}" if held else "-",
+            f"{sum(held)}/{len(held)}" if held else "-",
             f"{mean(naive):.1%}" if naive else "-",
             wanted,
         )
@@ -203,7 +211,12 @@ def spread(errors: Sequence[float]) -> tuple[str, ...]:
         return ("-",) * 4
     absolute = [abs(error) for error in errors]
     p90 = quantiles(absolute, n=10, method="inclusive")[-1] if len(absolute) > 1 else absolute[0]
-    return (f"{mean(absolute):.2%}", f"{median(absolute):.2%}", f"{p90:.2%}", f"{mean(errors):+.2%}")
+    return (*map(percent, (mean(absolute), median(absolute), p90)), f"{mean(errors):+.1%}")
+
+
+def percent(share: float) -> str:
+    """Two digits after the point below a tenth, one above."""
+    return f"{share:.2%}" if share < 0.1 else f"{share:.1%}"
 
 
 def print_counts(console: Console, title: str, reasons: Counter[str]) -> None:
