@@ -5,12 +5,14 @@ import platform
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
-from executors.preflight import available_ram_bytes
+from executors.preflight import CONTROL_GROUP_FILES, available_ram_bytes
 from planner.contract.inventory import Cpu
 
 ANSWER_SECONDS = 5.0
+MIB = 1024**2
 
 
 def read_cpu() -> Cpu:
@@ -25,12 +27,10 @@ def read_memory(control_group: Path = Path("/sys/fs/cgroup")) -> tuple[int | Non
         total: int | None = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError):
         total = ask_sysctl("hw.memsize")
-    try:
-        limit = int((control_group / "memory.max").read_text(encoding="ascii"))
-    except (OSError, ValueError):  # none, or "max"
-        limit = None
-    if limit is not None:
-        total = limit if total is None else min(total, limit)
+    for limit_file, _ in CONTROL_GROUP_FILES:
+        with suppress(OSError, ValueError):  # none, or "max"
+            limit = int((control_group / limit_file).read_text(encoding="ascii"))
+            total = limit if total is None else min(total, limit)
     available = read_apple_available() if platform.system() == "Darwin" else available_ram_bytes()
     return total, available
 
@@ -44,6 +44,12 @@ def read_disk_free(folder: Path) -> int:
 def has_unified_memory() -> bool:
     """Whether an accelerator shares the processor's memory: Apple's chips."""
     return platform.system() == "Darwin" and platform.machine() == "arm64"
+
+
+def read_gpu_limit() -> int | None:
+    """Bytes that the GPU may take of unified memory where somebody set it (macOS's wired limit), or None."""
+    limit = ask_sysctl("iogpu.wired_limit_mb")
+    return limit * MIB if limit else None
 
 
 def ask_sysctl(name: str, command: str = "sysctl") -> int | None:

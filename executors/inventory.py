@@ -11,7 +11,7 @@ from pathlib import Path
 from executors.backend import Backend, list_backends
 from executors.environments import EnvironmentSpec, find_interpreter, name_build, read_environment
 from executors.errors import EnvironmentFailed
-from executors.host import has_unified_memory, read_cpu, read_disk_free, read_memory
+from executors.host import has_unified_memory, read_cpu, read_disk_free, read_gpu_limit, read_memory
 from executors.links import read_links
 from executors.nvml import open_nvml, read_devices, read_driver
 from planner.contract.inventory import (
@@ -39,6 +39,7 @@ def take_snapshot(
         ram_total_bytes=total,
         ram_available_bytes=available,
         has_unified_memory=has_unified_memory(),
+        gpu_limit_bytes=read_gpu_limit() if has_unified_memory() else None,
         disk_free_bytes=read_disk_free(folder),
         driver=driver,
         devices=devices,

@@ -8,7 +8,7 @@ from planner.domain.choose.candidates import Tables
 from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.model_names import ModelMatch
-from planner.domain.facts.request import DeviceAsk
+from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.facts.spellings import Spellings
 from planner.domain.record.decision import Decision
 from planner.domain.record.host import Host

@@ -132,6 +132,8 @@ class HostSnapshot(Answer):
     ram_available_bytes: int | None = None
     has_unified_memory: bool = False
     """The processor's memory is the accelerator's too (Apple)."""
+    gpu_limit_bytes: int | None = None
+    """What of unified memory the accelerator may take, where somebody set it; None: the system's default."""
     disk_free_bytes: int | None = None
     driver: Driver | None = None
     devices: list[GpuDevice] = Field(default_factory=list)

@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from planner.domain.facts.hardware import RESERVED_BYTES, Device, make_device
+from planner.domain.facts.hardware import Device, LinkKind, assume_reserved, make_device
+from planner.domain.facts.hardware_links import join_links
+from planner.domain.facts.hardware_mig import cut_device
 from planner.domain.facts.hardware_names import AcceleratorNames
+from planner.domain.facts.hardware_target import share_memory
 from planner.domain.record.host import Host
 from planner.domain.record.job import Job
 from planner.domain.units import format_gib
@@ -25,6 +28,12 @@ class HostDevices:
     ram_bytes: int | None
     said: tuple[str, ...]
     """What a reader must know of it, one sentence each."""
+    nvlinks: Mapping[tuple[int, int], int]
+    """Active NVLinks between two cards, by the driver's numbers, the smaller first."""
+
+    def link(self, chosen: Sequence[Device]) -> LinkKind | None:
+        """How the chosen cards reach each other."""
+        return join_links(chosen, lambda first, second: self.nvlinks.get((first, second), 0))
 
 
 def read_host_devices(host: Host, jobs: Sequence[Job], names: AcceleratorNames) -> HostDevices:
@@ -37,17 +46,25 @@ def read_host_devices(host: Host, jobs: Sequence[Job], names: AcceleratorNames) 
     cards = [
         card for entry in snapshot["devices"] if (card := _read_card(entry, host, names, said)) is not None
     ]
-    whole = [(card, own) for card, own in cards if " MIG " not in card.name]
+    whole = [(card, own) for card, own in cards if not card.is_instance]
     if whole and len(whole) < len(cards):
         said.append("cards in MIG mode are left out: engines do not split a model over instances")
     if not cards:
-        return HostDevices(
-            (_read_cpu(snapshot, host.name, ram),), ram, _name_jobs(jobs, host, ram_extra, "memory")
-        )
+        device = _read_shared(snapshot, host.name, ram, names) or _read_cpu(snapshot, host.name, ram)
+        return HostDevices((device,), ram, (*said, *_name_jobs(jobs, host, ram_extra, "memory")), {})
     chosen = whole or sorted(cards, key=lambda item: -item[0].available_bytes)[:1]
     devices, kept = _keep_for_jobs(chosen, sum(_needs(job, "vram_bytes") for job in jobs))
     ordered = tuple(sorted(devices, key=lambda device: -device.available_bytes))
-    return HostDevices(ordered, ram, tuple(dict.fromkeys([*said, *_name_jobs(jobs, host, kept, "a card")])))
+    told = tuple(dict.fromkeys([*said, *_name_jobs(jobs, host, kept, "a card")]))
+    return HostDevices(ordered, ram, told, _count_nvlinks(snapshot))
+
+
+def _count_nvlinks(snapshot: Mapping[str, Any]) -> dict[tuple[int, int], int]:
+    links = snapshot.get("links") or ()
+    return {
+        (min(link["first"], link["second"]), max(link["first"], link["second"])): link["nvlinks"]
+        for link in links
+    }
 
 
 def _name_jobs(jobs: Sequence[Job], host: Host, kept: int, what: str) -> tuple[str, ...]:
@@ -80,12 +97,12 @@ def _read_card(
 ) -> tuple[Device, int] | None:
     """A card, or its freest MIG instance, with the bytes that our own processes hold on it."""
     total, reserved, held = entry["total_bytes"], entry["reserved_bytes"], entry["held_bytes"]
-    if reserved is None or held is None:
-        reserved = min(RESERVED_BYTES, total)
-        held = max(0, total - entry["free_bytes"] - reserved)
-        said.append(f"this driver does not say what it reserves of a card: {format_gib(reserved, 2)} assumed")
     match = names.resolve_nvml(entry["name"], total)
     device = make_device(match.accelerator) if match else _unknown_card(entry)
+    if reserved is None or held is None:
+        reserved = min(device.reserved_bytes, total) if match else assume_reserved(total)
+        held = max(0, total - entry["free_bytes"] - reserved)
+        said.append(f"this driver does not say what it reserves of a card: {format_gib(reserved, 2)} assumed")
     capability = entry["compute_capability"]
     card = replace(
         device,
@@ -94,6 +111,8 @@ def _read_card(
         held_bytes=held,
         sm=int(capability.replace(".", "")) if capability else device.sm,
         source=f"NVML on {host.name} at {host.snapshot['taken_at']}",
+        ecc=_read_switch(entry.get("ecc")),
+        index=entry["index"],
     )
     if entry["mig"] != "on":
         return card, _own_bytes(entry, host)
@@ -122,25 +141,31 @@ def _own_bytes(entry: Mapping[str, Any], host: Host) -> int:
 
 
 def _make_instance(instance: Mapping[str, Any], card: Device) -> Device:
-    part = instance["total_bytes"] / card.total_bytes
-    compute = (instance["compute_slices"] or COMPUTE_SLICES) / COMPUTE_SLICES
-
-    def scale(rate: float | None, share: float) -> float | None:
-        return None if rate is None else rate * share
-
-    name = instance["name"] if " MIG " in instance["name"] else f"{card.name} MIG {instance['name']}"
-    return replace(
+    return cut_device(
         card,
-        name=name,
+        name=instance["name"],
         total_bytes=instance["total_bytes"],
-        reserved_bytes=0,
-        held_bytes=instance["total_bytes"] - instance["free_bytes"],
-        nvlink_bytes_per_s=None,
-        bandwidth_bytes_per_s=scale(card.bandwidth_bytes_per_s, part),
-        fp16_flops=scale(card.fp16_flops, compute),
-        fp8_flops=scale(card.fp8_flops, compute),
-        int8_ops=scale(card.int8_ops, compute),
+        free_bytes=instance["free_bytes"],
+        compute=(instance["compute_slices"] or COMPUTE_SLICES) / COMPUTE_SLICES,
     )
+
+
+def _read_switch(state: str | None) -> bool | None:
+    return None if state is None else state == "on"
+
+
+def _read_shared(
+    snapshot: Mapping[str, Any], host: str, available: int | None, names: AcceleratorNames
+) -> Device | None:
+    """An accelerator that shares the processor's memory (Apple's chips); None where the table does not know it."""
+    total = snapshot["ram_total_bytes"]
+    if not snapshot.get("has_unified_memory") or not total:
+        return None
+    row = names.resolve_chip(snapshot["cpu"]["name"], total)
+    if row is None:
+        return None
+    device = share_memory(row, total, available, snapshot.get("gpu_limit_bytes"))
+    return replace(device, source=f"{host} at {snapshot['taken_at']}")
 
 
 def _read_cpu(snapshot: Mapping[str, Any], host: str, available: int | None) -> Device:

@@ -8,10 +8,10 @@ import difflib
 import re
 from collections.abc import Sequence
 
-from planner.domain.errors import BadInput
+from planner.domain.errors import Ambiguous, BadInput
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.hardware_names import AcceleratorNames
-from planner.domain.facts.request import DeviceAsk
+from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.facts.request_words import ANY_HOST, HOST_MARK
 from planner.domain.record.host import Host, judge_host
 from planner.domain.units import format_seconds
@@ -39,19 +39,50 @@ class Hosts:
         """The target that the words describe.
 
         Raises:
-            BadInput: `host.unknown`, `host.gone`, `host.none`, `host.none_free`, or what `others` refuses.
+            BadInput: `host.unknown`, `host.gone`, `host.too_few`, `host.none`, `host.none_free`, `target.mixed`, or
+                what `others` refuses.
             Ambiguous: words that mean several cards.
         """
         named = [ask for ask in asks if ask.words.startswith((HOST_MARK, ANY_HOST))]
         if not named:
             return self._others.find_target(asks)
-        if len(asks) > 1:
-            raise BadInput("target.mixed", "A host cannot be mixed with other devices in one target.")
-        ask = named[0]
-        if ask.words.startswith(HOST_MARK):
-            host = self._find_host(ask.words.removeprefix(HOST_MARK))
-            return self._make_target(host, self._look_at(host), None)
-        return self._find_free(ask)
+        hosts = {ask.words.partition(" ")[0] for ask in asks}
+        if len(asks) > 1 and (
+            len(hosts) > 1 or len(named) < len(asks) or hosts == {ANY_HOST.partition(" ")[0]}
+        ):
+            raise BadInput(
+                "target.mixed",
+                "A host cannot be mixed with other devices in one target. Name its cards: `2x A6000 on host:NAME`.",
+            )
+        if not asks[0].words.startswith(HOST_MARK):
+            return self._find_free(asks[0])
+        host = self._find_host(asks[0].words.partition(" ")[0].removeprefix(HOST_MARK))
+        found = self._look_at(host)
+        return self._make_target(host, found, self._choose_cards(host, found, asks))
+
+    def _choose_cards(
+        self, host: Host, found: HostDevices, asks: Sequence[DeviceAsk]
+    ) -> tuple[Device, ...] | None:
+        """The cards of a host that words name, the freest first; None where they name the host alone.
+
+        Raises:
+            BadInput: `host.too_few`, it has fewer of them, or none.
+        """
+        chosen: list[Device] = []
+        left = list(found.devices)
+        for ask in asks:
+            card = ask.words.partition(" ")[2]
+            if not card:
+                return None
+            wanted = self._name_card(card)
+            matching = [device for device in left if _is_called(device, card, wanted)]
+            if len(matching) < ask.count:
+                there = Target(devices=found.devices).label
+                raise BadInput("host.too_few", f"{host.name} has {there}, not {ask.count} × {card}.")
+            for device in matching[: ask.count]:
+                left.remove(device)
+                chosen.append(device)
+        return tuple(sorted(chosen, key=lambda device: -device.available_bytes))
 
     def _find_host(self, name: str) -> Host:
         hosts = self._hosts.list_hosts(self._clock.now())
@@ -77,7 +108,7 @@ class Hosts:
                 "host.none", "No host is there now. On each one start: bitwright executor --server URL"
             )
         card = ask.words.removeprefix(ANY_HOST).strip()
-        wanted = self._names.resolve(card).accelerator.name if card else ""
+        wanted = self._name_card(card) if card else ""
         fitting, counts = [], []
         for host in hosts:
             found = self._look_at(host)
@@ -95,6 +126,13 @@ class Hosts:
         _, _, _, host, found, chosen = min(fitting, key=lambda item: item[:3])
         return self._make_target(host, found, chosen)
 
+    def _name_card(self, card: str) -> str:
+        """The row that words mean; empty where they are several, which the host's own cards may tell apart."""
+        try:
+            return self._names.resolve(card).accelerator.name
+        except Ambiguous:
+            return ""
+
     def _look_at(self, host: Host) -> HostDevices:
         return read_host_devices(host, self._claims.list_running_jobs(host.name), self._names)
 
@@ -106,8 +144,13 @@ class Hosts:
                 f"what is known of {host.name} is stale: it was last heard of {age} ago, and what is free there may "
                 "have changed. Is its executor still running?"
             )
+        devices = chosen or found.devices
+        driver = host.snapshot.get("driver") or {}
         return Target(
-            devices=chosen or found.devices,
+            devices=devices,
+            link=found.link(devices),
+            driver=driver.get("version"),
+            cuda=driver.get("cuda"),
             host=host.name,
             ram_bytes=found.ram_bytes,
             cpu_cores=host.snapshot["cpu"]["cores"],

@@ -10,23 +10,22 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Device, Target, make_device
+from planner.domain.facts.hardware_cpu import refuse_without_memory
+from planner.domain.facts.hardware_links import describe_link
 from planner.domain.facts.hardware_names import AcceleratorNames
-from planner.domain.facts.request import DeviceAsk
-from planner.domain.units import GIB, MIB
-from planner.sources.nvidia import read_cards
+from planner.domain.facts.hardware_target import check_ecc, check_kinds, split_card
+from planner.domain.facts.request_devices import DeviceAsk
+from planner.domain.units import GIB, MIB, format_gib
+from planner.sources.memory import read_memory
+from planner.sources.nvidia import Cards, read_cards
+from planner.sources.unified import read_shared
 
 HERE_WORDS = frozenset({"this machine", "this host", "here", "local"})
 CPU_WORDS = frozenset({"cpu"})
-CONTROL_GROUP_FILES = (
-    ("memory.max", "memory.current"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-)
-"""Limit and use, of version 2 and of version 1."""
 COPY_BYTES = 64 * MIB
 COPY_ROUNDS = 4
 
@@ -56,32 +55,60 @@ class Machine:
         devices: list[Device] = []
         assumed: list[str] = []
         for ask in asks:
-            match = self._names.resolve(ask.words)
-            if match.accelerator.kind == "cpu":
-                raise BadInput(
-                    "target.cpu_by_name",
-                    f"{match.accelerator.name} has no memory of its own: plan for it on that machine, "
-                    'as "cpu" or "this machine".',
-                )
-            devices += [make_device(match.accelerator)] * ask.count
-            assumed += match.notes
-            assumed += _assumptions(devices[-1], ask.count, match.accelerator.visible_bytes is None)
-        if len({device.kind for device in devices}) > 1:
-            raise BadInput("target.mixed", "Cards and unified-memory machines cannot be one target.")
+            found, said = self._describe(ask)
+            devices += found
+            assumed += said
+        check_kinds(devices)
         ordered = tuple(sorted(devices, key=lambda device: -device.available_bytes))
-        return Target(devices=ordered, assumed=tuple(dict.fromkeys(assumed)))
+        link, said = describe_link(ordered, asks[0].link)
+        return Target(
+            devices=ordered,
+            ram_bytes=ordered[0].available_bytes if ordered[0].kind == "cpu" else None,
+            assumed=tuple(dict.fromkeys([*assumed, *said])),
+            link=link,
+        )
+
+    def _describe(self, ask: DeviceAsk) -> tuple[list[Device], list[str]]:
+        """The devices of one group as the tables describe them, and what is taken for granted."""
+        match = self._names.resolve(ask.words)
+        row = match.accelerator
+        if row.kind == "cpu" and row.memory_gib is None:
+            raise refuse_without_memory(ask.words, row.name.removeprefix("CPU "))
+        if row.kind == "cpu" and ask.count > 1:
+            raise BadInput(
+                "request.count",
+                f"{ask.count} processors: a machine with several sockets is described as one, with all its memory.",
+            )
+        if ask.ecc is not None:
+            check_ecc(row)
+        device = make_device(row, ecc=ask.ecc)
+        said = [*match.notes, *_assumptions(device, is_memory_advertised=row.visible_bytes is None)]
+        if row.devices_per_card > 1:
+            device = split_card(device, row.devices_per_card)
+            said.append(f"{device.label}: one card shows {row.devices_per_card} devices")
+        if device.kind == "unified" and ask.count > 1:
+            said.append(
+                f"{device.label}: {ask.count} machines; splitting a model over them needs an engine's network mode"
+            )
+        return [device] * (ask.count * row.devices_per_card), said
 
     def _this_machine(self, *, cpu_only: bool) -> Target:
         total, available = read_memory()
-        gpus, said = ((), []) if cpu_only else read_cards(self._names)
-        devices = gpus or (self._cpu(total, available),)
+        cards = Cards() if cpu_only else read_cards(self._names)
+        shared = (
+            None if cpu_only or cards.devices else read_shared(self._names, _cpu_name(), total, available)
+        )
+        devices = cards.devices or (shared or self._cpu(total, available),)
         return Target(
             devices=devices,
             host=os.uname().nodename,
             ram_bytes=available,
             cpu_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             disk_free_bytes=_disk_free(self._home),
-            assumed=tuple(said),
+            assumed=cards.said,
+            link=cards.link,
+            driver=cards.driver,
+            cuda=cards.cuda,
         )
 
     def _cpu(self, total: int, available: int) -> Device:
@@ -118,41 +145,21 @@ class Machine:
         return measured
 
 
-def _assumptions(device: Device, count: int, is_memory_advertised: bool) -> list[str]:
-    said = [f"{device.label}: as its table row says, nothing else running on it"]
-    if is_memory_advertised:
+def _assumptions(device: Device, *, is_memory_advertised: bool) -> list[str]:
+    ecc = "" if device.ecc is None else f"ECC {'on' if device.ecc else 'off'}, "
+    desktop = " (no desktop either)" if device.form in {"consumer", "laptop"} else ""
+    said = [f"{device.label}: as its table row says, {ecc}nothing else running on it{desktop}"]
+    if device.source == "described by hand":
+        said = []
+    elif is_memory_advertised and device.kind == "gpu":
         said.append(
             f"{device.label}: {device.total_bytes / GIB:.1f} GiB derived from what is advertised, "
             "no driver's figure is known"
         )
-    if count > 1 and device.nvlink_bytes_per_s:
-        said.append(f"{device.label}: no NVLink bridge assumed")
+    if device.kind == "unified":
+        counted, total = format_gib(device.available_bytes), format_gib(device.total_bytes)
+        said.append(f"{device.label}: {counted} of {total} are counted on, the rest is the system's")
     return said
-
-
-def read_memory(
-    meminfo: Path = Path("/proc/meminfo"), control_group: Path = Path("/sys/fs/cgroup")
-) -> tuple[int, int]:
-    """Bytes in all and available to a new process, within what a control group allows and already uses.
-
-    An executor counts the same way before it starts a job.
-    """
-    fields: dict[str, int] = {}
-    try:
-        with meminfo.open(encoding="ascii") as file:
-            for line in file:
-                name, _, rest = line.partition(":")
-                fields[name] = int(rest.split()[0]) * 1024
-        total, available = fields["MemTotal"], fields["MemAvailable"]
-    except (OSError, KeyError, ValueError, IndexError):
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        available = total
-    for limit_file, use_file in CONTROL_GROUP_FILES:
-        with suppress(OSError, ValueError):  # "max" is no number: no limit
-            limit = int((control_group / limit_file).read_text(encoding="ascii"))
-            used = int((control_group / use_file).read_text(encoding="ascii"))
-            total, available = min(total, limit), min(available, max(0, limit - used))
-    return total, available
 
 
 def _cpu_name() -> str:

@@ -8,46 +8,75 @@ the card's by share of memory and of the seven compute slices. Each of these is 
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from planner.domain.facts.hardware import RESERVED_BYTES, Device, make_device
+from planner.domain.facts.hardware import Device, LinkKind, assume_reserved, make_device
+from planner.domain.facts.hardware_links import join_links
+from planner.domain.facts.hardware_mig import cut_device
 from planner.domain.facts.hardware_names import AcceleratorNames
+from planner.domain.facts.hardware_target import share_memory
 from planner.domain.units import format_gib
+from planner.sources.memory import read_memory
 
 COMPUTE_SLICES = 7
 Said = list[str]
 
 
-def read_cards(names: AcceleratorNames) -> tuple[tuple[Device, ...], Said]:
-    """Devices to plan for, and what a reader must know of them; none where there is no driver."""
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """The cards of this machine and what joins and drives them; no devices where there is no driver."""
+
+    devices: tuple[Device, ...] = ()
+    said: tuple[str, ...] = ()
+    """What a reader must know of them, one sentence each."""
+    link: LinkKind | None = None
+    driver: str | None = None
+    cuda: str | None = None
+
+
+def read_cards(names: AcceleratorNames) -> Cards:
+    """Devices to plan for, and what a reader must know of them."""
     try:
         import pynvml  # noqa: PLC0415 - only where a driver may be
     except ImportError:
-        return (), []
+        return Cards()
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         if isinstance(error, pynvml.NVMLError_LibraryNotFound):
-            return (), []
-        return (), [f"the NVIDIA driver does not answer ({error}): no card is planned for"]
+            return Cards()
+        return Cards(said=(f"the NVIDIA driver does not answer ({error}): no card is planned for",))
     said: Said = []
     try:
-        cards = [
+        found = [
             device
             for index in range(pynvml.nvmlDeviceGetCount())
             if (device := _read_card(pynvml, index, names, said)) is not None
         ]
+        devices = _choose(found, said)
+        driver, cuda = _read_versions(pynvml)
+        return Cards(devices, tuple(dict.fromkeys(said)), _find_link(pynvml, devices), driver, cuda)
     except pynvml.NVMLError as error:
-        return (), [f"the NVIDIA driver does not count its cards ({error}): none is planned for"]
+        return Cards(said=(f"the NVIDIA driver does not count its cards ({error}): none is planned for",))
     finally:
         pynvml.nvmlShutdown()
-    return _choose(cards, said), said
+
+
+def _read_versions(pynvml: Any) -> tuple[str | None, str | None]:
+    """The driver's version and the newest CUDA that it runs."""
+    driver = cuda = None
+    with suppress(pynvml.NVMLError):
+        driver = pynvml.nvmlSystemGetDriverVersion()
+    with suppress(pynvml.NVMLError):
+        number = pynvml.nvmlSystemGetCudaDriverVersion_v2()
+        cuda = f"{number // 1000}.{number % 1000 // 10}"
+    return driver, cuda
 
 
 def _choose(cards: Sequence[Device], said: Said) -> tuple[Device, ...]:
     """Whole cards together, or the freest MIG instance alone."""
-    whole = [card for card in cards if not _is_instance(card)]
+    whole = [card for card in cards if not card.is_instance]
     if whole:
         if len(whole) < len(cards):
             said.append("cards in MIG mode are left out: engines do not split a model over instances")
@@ -59,10 +88,6 @@ def _choose(cards: Sequence[Device], said: Said) -> tuple[Device, ...]:
     return tuple(sorted(cards, key=lambda card: -card.available_bytes)[:1])
 
 
-def _is_instance(device: Device) -> bool:
-    return " MIG " in device.name
-
-
 def _read_card(pynvml: Any, index: int, names: AcceleratorNames, said: Said) -> Device | None:
     try:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
@@ -71,7 +96,7 @@ def _read_card(pynvml: Any, index: int, names: AcceleratorNames, said: Said) -> 
             is_divided = pynvml.nvmlDeviceGetMigMode(handle)[0] == 1
         if is_divided:
             return _read_freest_instance(pynvml, index, handle, names, said)
-        return _make_card(pynvml, handle, names, said)
+        return replace(_make_card(pynvml, handle, names, said), index=index)
     except pynvml.NVMLError_GpuIsLost:
         said.append(f"card {index} is lost to its driver and left out: reset it or restart the host")
     except pynvml.NVMLError as error:
@@ -80,14 +105,26 @@ def _read_card(pynvml: Any, index: int, names: AcceleratorNames, said: Said) -> 
 
 
 def _make_card(pynvml: Any, handle: Any, names: AcceleratorNames, said: Said) -> Device:
-    total, reserved, held = _read_memory(pynvml, handle, said)
     name = pynvml.nvmlDeviceGetName(handle)
+    try:
+        total, reserved, held = _read_memory(pynvml, handle)
+    except pynvml.NVMLError_NotSupported:
+        shared = _read_shared(pynvml, handle, names)
+        if shared is None:
+            raise
+        return shared
     match = names.resolve_nvml(name, total)
     known = make_device(match.accelerator) if match else None
+    if reserved is None:
+        reserved = known.reserved_bytes if known else assume_reserved(total)
+        held = max(0, held - reserved)
+        said.append(f"this driver does not say what it reserves of a card: {format_gib(reserved, 2)} assumed")
     device = known or Device(
         name=name, kind="gpu", vendor="nvidia", architecture="", total_bytes=total, reserved_bytes=reserved
     )
-    sm = device.sm
+    sm, ecc = device.sm, None
+    with suppress(pynvml.NVMLError):
+        ecc = pynvml.nvmlDeviceGetEccMode(handle)[0] == 1
     with suppress(pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound):
         major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
         sm = 10 * major + minor
@@ -97,22 +134,18 @@ def _make_card(pynvml: Any, handle: Any, names: AcceleratorNames, said: Said) ->
         reserved_bytes=reserved,
         held_bytes=held,
         sm=sm,
+        ecc=ecc,
         source="NVML on this machine",
     )
 
 
-def _read_memory(pynvml: Any, handle: Any, said: Said) -> tuple[int, int, int]:
-    """Bytes in all, kept by the driver, and held by processes."""
+def _read_memory(pynvml: Any, handle: Any) -> tuple[int, int | None, int]:
+    """Bytes in all, kept by the driver (None: it counts them as held), and held by processes."""
     try:
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2)
     except (pynvml.NVMLError_FunctionNotFound, pynvml.NVMLError_NotSupported):
         first = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        sentence = (
-            f"this driver does not say what it reserves of a card: {format_gib(RESERVED_BYTES, 2)} assumed"
-        )
-        if sentence not in said:
-            said.append(sentence)
-        return first.total, RESERVED_BYTES, max(0, first.used - RESERVED_BYTES)
+        return first.total, None, first.used
     return memory.total, memory.reserved, memory.used
 
 
@@ -140,22 +173,52 @@ def _make_instance(pynvml: Any, instance: Any, card: Device) -> Device:
     slices = COMPUTE_SLICES
     with suppress(pynvml.NVMLError):
         slices = pynvml.nvmlDeviceGetAttributes_v2(instance).computeInstanceSliceCount or slices
-    compute, part = slices / COMPUTE_SLICES, memory.total / card.total_bytes
     name = pynvml.nvmlDeviceGetName(instance)
-
-    def scale(rate: float | None, share: float) -> float | None:
-        return None if rate is None else rate * share
-
-    return replace(
+    made = cut_device(
         card,
-        name=name if " MIG " in name else f"{card.name} MIG {slices}g",
+        name=name if " MIG " in name else f"{slices}g",
         total_bytes=memory.total,
-        reserved_bytes=0,
-        held_bytes=memory.total - memory.free,
-        bandwidth_bytes_per_s=scale(card.bandwidth_bytes_per_s, part),
-        fp16_flops=scale(card.fp16_flops, compute),
-        fp8_flops=scale(card.fp8_flops, compute),
-        int8_ops=scale(card.int8_ops, compute),
-        nvlink_bytes_per_s=None,
-        source="NVML on this machine; rates by the instance's share of the card",
+        free_bytes=memory.free,
+        compute=slices / COMPUTE_SLICES,
     )
+    return replace(made, source="NVML on this machine; rates by the instance's share of the card")
+
+
+def _read_shared(pynvml: Any, handle: Any, names: AcceleratorNames) -> Device | None:
+    """A chip that has no memory of its own to tell of (GB10, Jetson): the host's is its own."""
+    total, available = read_memory()
+    row = names.resolve_chip(pynvml.nvmlDeviceGetName(handle), total)
+    return None if row is None else share_memory(row, total, available)
+
+
+def _find_link(pynvml: Any, devices: Sequence[Device]) -> LinkKind | None:
+    """NVLink where every two of the cards have it, directly or through a switch; else PCIe."""
+    ends = {
+        device.index: _list_link_ends(pynvml, device.index) for device in devices if device.index is not None
+    }
+    places = {
+        index: _text(pynvml.nvmlDeviceGetPciInfo_v3(pynvml.nvmlDeviceGetHandleByIndex(index)).busId)
+        for index in ends
+    }
+
+    def count(first: int, second: int) -> int:
+        direct = ends[first].count(places[second])
+        switches = set(ends[first]) & set(ends[second]) - set(places.values())
+        return direct or len(switches)
+
+    return join_links(devices, count)
+
+
+def _list_link_ends(pynvml: Any, index: int) -> list[str]:
+    """Bus ids at the other ends of a card's active NVLinks."""
+    ends: list[str] = []
+    with suppress(pynvml.NVMLError):
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        for link in range(pynvml.NVML_NVLINK_MAX_LINKS):
+            is_up = pynvml.nvmlDeviceGetNvLinkState(handle, link)
+            ends += [_text(pynvml.nvmlDeviceGetNvLinkRemotePciInfo(handle, link).busId)] if is_up else []
+    return ends
+
+
+def _text(value: Any) -> str:
+    return (value.decode() if isinstance(value, bytes) else str(value)).lower()

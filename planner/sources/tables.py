@@ -14,6 +14,7 @@ from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Accelerator
 from planner.domain.facts.model import ModelFacts, Traits
 from planner.domain.facts.spellings import Spelling
+from planner.domain.units import MIB
 
 Row = dict[str, str]
 T = TypeVar("T")
@@ -109,6 +110,12 @@ def make_accelerator(row: Row) -> Accelerator:
         nvlink_bytes_per_s=scale(row["nvlink_gb_s"], GIGA),
         form=row["form"],
         source=row["source_ref"],
+        reserved_bytes=None if not row["reserved_mib"] else int(row["reserved_mib"]) * MIB,
+        ecc_default=row["ecc_default"],
+        pcie_generation=to_float(row["pcie_gen"]),
+        mig_slices=to_int(row["mig_slices"]),
+        devices_per_card=to_int(row["devices_per_card"]) or 1,
+        model_pattern=row["model_pattern"],
     )
 
 

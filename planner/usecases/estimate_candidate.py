@@ -15,7 +15,8 @@ from planner.domain.choose.predictor import PlanInputs
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.model_names import ModelMatch
-from planner.domain.facts.request import DeviceAsk, Request, make_workload
+from planner.domain.facts.request import Request, make_workload
+from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.facts.request_words import CPU, HOST_MARK, THIS_MACHINE
 from planner.domain.units import format_gib, round_significant
 from planner.usecases.plan_model import say_others

@@ -7,7 +7,7 @@ from typing import Any
 
 from planner.domain.choose.named_candidate import PER_CHANNEL, EstimateAsk
 from planner.domain.errors import BadInput
-from planner.domain.facts.request import MAX_DEVICES, DeviceAsk, read_device
+from planner.domain.facts.request_devices import MAX_DEVICES, DeviceAsk, read_device
 from planner.domain.facts.request_options import MAX_CONCURRENCY, MAX_CONTEXT, read_number
 from planner.domain.facts.spellings import Spellings, shorten
 from planner.domain.predict.kv_cache import KV_DTYPE_BYTES

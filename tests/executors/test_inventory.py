@@ -201,6 +201,9 @@ def test_a_control_groups_limit_is_all_the_memory_there_is(tmp_path):
     assert read_memory(tmp_path)[0] == GIB
     (tmp_path / "memory.max").write_text("max\n")
     assert read_memory(tmp_path)[0] > GIB
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("536870912\n")  # of version 1
+    assert read_memory(tmp_path)[0] == GIB // 2
 
 
 def test_a_mac_says_its_memory_through_sysctl_and_vm_stat(tmp_path):

@@ -14,7 +14,8 @@ from planner.domain.choose.predictor import PlanInputs
 from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import Device, Target, make_device
 from planner.domain.facts.model import ModelFacts
-from planner.domain.facts.request import DeviceAsk, Request
+from planner.domain.facts.request import Request
+from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.facts.tensors import count_described_parameters
 from planner.domain.units import GIB
 from planner.main import open_workshop

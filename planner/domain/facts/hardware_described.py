@@ -29,21 +29,18 @@ ARCHITECTURES = {
 }
 """NVIDIA's architecture by compute capability times ten."""
 
-MEMORY = re.compile(r"(?<![a-z\d.])(\d+(?:\.\d+)?)\s*(gib|gb|g|mib)\b(?!/s)")
-BANDWIDTH = re.compile(r"(?<![a-z\d.])(\d+(?:\.\d+)?)\s*(t|g)b/s")
+MEMORY = re.compile(r"(?<![a-z\d.])(\d+(?:\.\d+)?)\s*(gib|gb|g|mib|tib|tb)\b(?!/s)")
+BANDWIDTH = re.compile(r"(?<![a-z\d.])(\d+(?:\.\d+)?)\s*(t|g)i?b/s")
 CAPABILITY = re.compile(r"\bsm[ _]?(\d{2,3})\b|\b(?:cc|compute capability)\s*(\d{1,2}\.\d)\b")
-MIG_SLICE = re.compile(r"\b\d+g\.\d+gb\b")
 
 
 def describe_by_hand(words: str) -> Accelerator | None:
     """A card that no table knows, from `48GB 768GB/s sm86`; None when the words describe none.
 
     Raises:
-        BadInput: `gpu.description` when a part is missing, `gpu.mig` for a slice of a card.
+        BadInput: `gpu.description` when a part is missing or cannot be.
     """
     text = words.lower()
-    if MIG_SLICE.search(text):
-        raise BadInput("gpu.mig", f'"{shorten(words)}" is a MIG slice, which cannot be planned for yet.')
     bandwidth = BANDWIDTH.search(text)
     capability = CAPABILITY.search(text)
     if bandwidth is None and capability is None:
@@ -78,6 +75,6 @@ def describe_by_hand(words: str) -> Accelerator | None:
         fp8_flops=None,
         int8_ops=None,
         nvlink_bytes_per_s=None,
-        form="pcie",
+        form="",
         source="described by hand",
     )

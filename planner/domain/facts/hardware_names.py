@@ -7,39 +7,44 @@ card. Matches with equal memory and capability: the slower one, said aloud. Matc
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from planner.domain.errors import Ambiguous, BadInput
 from planner.domain.facts.hardware import Accelerator
-from planner.domain.facts.hardware_described import MEMORY, describe_by_hand
+from planner.domain.facts.hardware_cpu import describe_processor, with_memory
+from planner.domain.facts.hardware_described import describe_by_hand
+from planner.domain.facts.hardware_mig import find_profile, make_instance, refuse_profile, take_profile
+from planner.domain.facts.hardware_tokens import (
+    Asked,
+    cut_tokens,
+    glue,
+    leave_out_details,
+    leave_out_memory,
+    possible_keys,
+    read_memory_gib,
+    take_apart,
+)
 from planner.domain.facts.spellings import shorten
 from planner.domain.units import GIB
 
-_NOISE_WORDS = """
-nvidia amd apple intel geforce tesla radeon instinct gpu gpus graphics card cards generation edition
-each per mac the an unified memory vram ram with of class inc corporation
-"""
-NOISE = frozenset(_NOISE_WORDS.split())
-"""Words that tell no two cards apart."""
+SAY_WHICH = (
+    "Say which card, `this machine` or `cpu`; a card that no table knows is described: `48GB 768GB/s sm86`."
+)
 
-BRANDS = frozenset({"rtx", "gtx", "rx", "arc", "jetson", "quadro", "apple", "a", "my"})
-"""Words that are looked up first and left out when the name is not known with them (`rtx a100`)."""
-
-FORMS = {
-    "pcie": "pcie",
-    "sxm": "sxm",
-    "sxm2": "sxm",
-    "sxm3": "sxm",
-    "sxm4": "sxm",
-    "sxm5": "sxm",
-    "hgx": "sxm",
-    "oam": "oam",
+NOT_COVERED: Mapping[str, str] = {
+    r"\btpu\b": "no engine that is planned for here serves on TPUs. Say a GPU, a Mac or a processor.",
+    r"\b(?:inferentia|trainium|inf[12]|trn[12])": "no engine that is planned for here serves on AWS Neuron chips. "
+    "Say a GPU, a Mac or a processor.",
+    r"\b(?:groq|cerebras|sambanova|tenstorrent|graphcore|wormhole)": "no table knows this maker's chips. "
+    "Say a GPU, a Mac or a processor.",
+    r"\bascend\b|\b910b\b": "no table knows Ascend's memory and rates. Say a GPU, a Mac or a processor.",
+    r"\b(?:iphone|ipad|android|pixel|galaxy|snapdragon|raspberry pi)\b": "phones and small boards are not in the "
+    "tables. For one with a processor alone, describe it: `CPU 16GB`.",
 }
-LAPTOP_WORDS = frozenset({"laptop", "mobile", "notebook"})
+"""Words for what no table holds on purpose, and what to say about it."""
 
-CHOICE_TAIL = re.compile(r"\s*\((?:\d+(?:\.\d+)? GiB, )?[^()]*\)\s*$")
 MEMORY_TOLERANCE = 0.02
 MAX_SUGGESTIONS = 3
 MAX_CHOICES = 8
@@ -52,21 +57,6 @@ class AcceleratorMatch:
     accelerator: Accelerator
     notes: tuple[str, ...] = ()
     """What was taken for granted, one clause each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The words for a card, taken apart."""
-
-    words: str
-    key: str
-    """All words glued, vendor words left out."""
-    bare_key: str
-    """The same without memory, form and `laptop`."""
-    memory_gib: float | None
-    form: str | None
-    is_laptop: bool
-    tokens: tuple[str, ...]
 
 
 class AcceleratorNames:
@@ -91,23 +81,61 @@ class AcceleratorNames:
 
         Raises:
             Ambiguous: `gpu.ambiguous`, several cards that differ in memory or capability; choices name them.
-            BadInput: `gpu.unknown`, `gpu.memory` (no such card has that much), `gpu.description`, `gpu.mig`.
+            BadInput: `gpu.unknown`, `gpu.not_covered`, `gpu.memory` (no such card has that much), `gpu.description`,
+                `gpu.mig` (no such profile), `cpu.memory` (a processor is described without it).
         """
-        described = describe_by_hand(words)
+        words, profile = take_profile(words)
+        if profile is not None:
+            return self._resolve_instance(words, profile)
+        described = describe_by_hand(words) or describe_processor(
+            words, read_memory_gib(words), leave_out_memory(words)
+        )
         if described is not None:
             return AcceleratorMatch(accelerator=described, notes=("described by hand",))
+        match = self._match(words)
+        memory_gib = read_memory_gib(words)
+        if match.accelerator.kind == "cpu" and memory_gib is not None:
+            return AcceleratorMatch(accelerator=with_memory(match.accelerator, memory_gib), notes=match.notes)
+        return match
+
+    def _match(self, words: str) -> AcceleratorMatch:
+        """The row that a name means."""
         asked = take_apart(words)
         found = self._find(asked)
         if not found:
             raise self._unknown(asked)
         found = narrow_form(asked, narrow_memory(asked, found))
+        own = self._full_name(words)
         if differ(found):
-            own = self._full_name(words)
             if own is None:
                 raise ambiguous(asked.words, found)
             return AcceleratorMatch(accelerator=own, notes=(say_others(own, found),))
+        if own is not None and own in found:
+            return AcceleratorMatch(accelerator=own)
         chosen = min(found, key=speed_of)
         return AcceleratorMatch(accelerator=chosen, notes=self._notes(asked, chosen, found))
+
+    def _resolve_instance(self, words: str, numbers: tuple[int, int]) -> AcceleratorMatch:
+        """A MIG instance: of the cards that the other words mean, those that have the profile."""
+        if not cut_tokens(words.lower()):
+            raise BadInput(
+                "gpu.mig", f"{numbers[0]}g.{numbers[1]}gb of which card? Say it first: `A100 80GB 3g.40gb`."
+            )
+        asked = take_apart(words)
+        found = self._find(asked)
+        if not found:
+            raise self._unknown(asked)
+        found = narrow_form(asked, narrow_memory(asked, found))
+        able = [row for row in found if find_profile(row, numbers)]
+        if not able:
+            raise refuse_profile(f"{words} {numbers[0]}g.{numbers[1]}gb", numbers, found)
+        if differ(able):
+            raise ambiguous(asked.words, able)
+        chosen = min(able, key=speed_of)
+        profile = find_profile(chosen, numbers)
+        assert profile is not None, chosen.name
+        notes = (say_slower(asked.words, chosen, able),) if len(able) > 1 else ()
+        return AcceleratorMatch(accelerator=make_instance(chosen, profile), notes=notes)
 
     def resolve_nvml(self, name: str, total_bytes: int) -> AcceleratorMatch | None:
         """The row of a card as its driver reports it: by NVML name, then nearest memory; None if unknown."""
@@ -116,6 +144,22 @@ class AcceleratorNames:
             return None
         nearest = min(named, key=lambda row: abs(total_bytes - (row.memory_gib or 0) * GIB))
         return AcceleratorMatch(accelerator=nearest)
+
+    def resolve_chip(self, name: str, total_bytes: int) -> Accelerator | None:
+        """The row of a chip that shares its host's memory, by name and the nearest memory; None if unknown."""
+        key = glue(leave_out_details(cut_tokens(name.lower())))
+        rows = [
+            row
+            for row in self._rows
+            if row.kind == "unified"
+            and key
+            and (key in bare_keys_of(row) or (row.model_pattern and re.match(row.model_pattern, key)))
+        ]
+        return min(
+            rows,
+            key=lambda row: (abs(total_bytes - (row.memory_gib or 0) * GIB), speed_of(row)),
+            default=None,
+        )
 
     def _full_name(self, words: str) -> Accelerator | None:
         """The row whose full name, or the one whose NVML name alone, is what was said."""
@@ -137,12 +181,19 @@ class AcceleratorNames:
         named = self._pick(asked, self._by_key.get(asked.key, []))
         if named:
             return named
+        by_pattern = [row for row in self._rows if row.model_pattern and self._is_model(asked, row)]
+        if by_pattern:
+            return by_pattern
         for key in possible_keys(asked):
             exact = [] if asked.memory_gib is not None else self._by_key.get(key, [])
             rows = self._pick(asked, exact or self._by_bare_key.get(key, []))
             if rows:
                 return rows
         return self._find_by_tokens(asked)
+
+    @staticmethod
+    def _is_model(asked: Asked, row: Accelerator) -> bool:
+        return re.fullmatch(row.model_pattern, glue(leave_out_details(asked.tokens))) is not None
 
     def _find_by_tokens(self, asked: Asked) -> list[Accelerator]:
         """Rows whose names together hold every word: `RTX 6000 Pro Blackwell Server`."""
@@ -173,6 +224,13 @@ class AcceleratorNames:
     def _unknown(self, asked: Asked) -> BadInput:
         """The error for words that name no card: what else was said after a known card, or near misses."""
         shown = shorten(asked.words)
+        other = next(
+            (why for pattern, why in NOT_COVERED.items() if re.search(pattern, asked.words.lower())), None
+        )
+        if other is not None:
+            return BadInput("gpu.not_covered", f'"{shown}": {other}')
+        if asked.memory_gib is not None and not leave_out_details(asked.tokens):
+            return BadInput("gpu.unknown", f'"{shown}" is a size of memory. {SAY_WHICH}')
         parts = asked.words.split()
         for end in range(min(len(parts), 8) - 1, 0, -1):
             if self._find(take_apart(" ".join(parts[:end]))):
@@ -180,9 +238,10 @@ class AcceleratorNames:
                 return BadInput(
                     "request.not_understood",
                     f'"{shorten(rest)}" after {" ".join(parts[:end])} is not understood.',
+                    suggestions=self._near_misses(asked) or [" ".join(parts[:end])],
                 )
         near = self._near_misses(asked)
-        hint = f" Did you mean {' or '.join(near)}?" if near else " Say which card, `this machine` or `cpu`."
+        hint = f" Did you mean {' or '.join(near)}?" if near else f" {SAY_WHICH}"
         return BadInput("gpu.unknown", f'no GPU called "{shown}".{hint}', suggestions=near)
 
     def _near_misses(self, asked: Asked) -> list[str]:
@@ -204,62 +263,6 @@ def resolve_accelerator(words: str, accelerators: Sequence[Accelerator]) -> Acce
         BitwrightError: see `AcceleratorNames.resolve`.
     """
     return AcceleratorNames(accelerators).resolve(words)
-
-
-def take_apart(words: str) -> Asked:
-    """Words for a card as key, memory, form and laptop."""
-    text = CHOICE_TAIL.sub("", words.strip()) if CHOICE_TAIL.search(words) else words.strip()
-    tail = words.strip()[len(text) :].lower()
-    text = text.lower()
-    tokens = cut_tokens(text)
-    if not leave_out_details(tokens):
-        text, tail, tokens = words.strip().lower(), "", cut_tokens(words.strip().lower())
-    memory = MEMORY.search(text) or MEMORY.search(tail)
-    size = None
-    if memory is not None:
-        size = float(memory[1]) / (1024 if memory[2] == "mib" else 1)
-    return Asked(
-        words=words.strip(),
-        key=glue(tokens),
-        bare_key=glue(leave_out_details(tokens)),
-        memory_gib=size,
-        form=next((FORMS[token] for token in tokens if token in FORMS), None),
-        is_laptop=any(token in LAPTOP_WORDS for token in tokens),
-        tokens=tuple(tokens),
-    )
-
-
-def cut_tokens(text: str) -> list[str]:
-    """Lower-case words and numbers of a card's name, vendor words left out; memory sizes become `80gb`."""
-    text = re.sub(r"\((?:r|tm)\)|\bmac(?:book)? ?(?:pro|air|mini|studio)?\b|\b\d+\W?cores?\b", " ", text)
-    text = MEMORY.sub(lambda found: f" {found[1]}{'mib' if found[2] == 'mib' else 'gb'} ", text)
-    tokens = re.findall(r"[a-z\d.+]+", text)
-    return [token for token in tokens if token not in NOISE]
-
-
-def leave_out_details(tokens: Iterable[str]) -> list[str]:
-    """Tokens without memory, form and laptop words."""
-    return [
-        token
-        for token in tokens
-        if token not in FORMS and token not in LAPTOP_WORDS and not re.fullmatch(r"\d[\d.]*(?:gb|mib)", token)
-    ]
-
-
-def glue(tokens: Iterable[str]) -> str:
-    """Tokens as one key."""
-    return "".join(tokens)
-
-
-def possible_keys(asked: Asked) -> list[str]:
-    """Keys to try: without memory, without details, without brands, without a plural s."""
-    bare = leave_out_details(asked.tokens)
-    unbranded = [token for token in bare if token not in BRANDS]
-    with_form = [token for token in asked.tokens if not re.fullmatch(r"\d[\d.]*(?:gb|mib)", token)]
-    keys = [glue(with_form), glue(bare), glue(unbranded)]
-    keys += ["rtx" + key for key in keys if key.isdigit()]
-    keys += [key.removesuffix("s") for key in keys if key.endswith("s")]
-    return [key for key in keys if key]
 
 
 def add_once(index: dict[str, list[Accelerator]], key: str, row: Accelerator) -> None:
@@ -291,9 +294,16 @@ def narrow_memory(asked: Asked, found: list[Accelerator]) -> list[Accelerator]:
     raise BadInput(
         "gpu.memory",
         f'there is no "{shorten(asked.words)}": that card comes with {sizes}. '
-        "A card that no table knows can be described: `48GB 768GB/s sm86`.",
+        f"A card with changed memory can be described: `{describe_changed(found[0], wanted)}`.",
         choices=[describe(row) for row in found[:MAX_CHOICES]],
     )
+
+
+def describe_changed(row: Accelerator, memory_gib: float) -> str:
+    """How a card with other memory than its row is described by hand; an example where the row lacks the rates."""
+    if row.sm is None or not row.bandwidth_bytes_per_s:
+        return "48GB 768GB/s sm86"
+    return f"{memory_gib:g}GB {row.bandwidth_bytes_per_s / 1e9:g}GB/s sm{row.sm}"
 
 
 def is_memory_of(row: Accelerator, wanted_gib: float) -> bool:
@@ -306,6 +316,14 @@ def is_memory_of(row: Accelerator, wanted_gib: float) -> bool:
 def keys_of(row: Accelerator) -> set[str]:
     """The row's full keys, memory included (`gh200480gb` is a name, not a memory size)."""
     return {glue(cut_tokens(name.lower())) for name in (row.name, *row.nvml_names, *row.aliases)}
+
+
+def bare_keys_of(row: Accelerator) -> set[str]:
+    """The row's keys without memory, form and `laptop`."""
+    return {
+        glue(leave_out_details(cut_tokens(name.lower())))
+        for name in (row.name, *row.nvml_names, *row.aliases)
+    }
 
 
 def narrow_form(asked: Asked, found: list[Accelerator]) -> list[Accelerator]:

@@ -12,17 +12,14 @@ from typing import Any, Literal, NoReturn
 
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import DeviceKind
+from planner.domain.facts.request_devices import HOST_PATTERN, DeviceAsk, match_detail, read_devices
 from planner.domain.facts.request_options import OPTIONS
 from planner.domain.facts.request_words import (
-    ANY_HOST,
     CONNECTORS,
-    COUNT_WORDS,
     COURTESY,
     FILLERS,
     GLUE,
-    HOST_MARK,
     KNOWN_OPTIONS,
-    MACHINE_WORDS,
     OPTION_NAMES,
     PLAIN_CHARACTERS,
     VOCABULARY,
@@ -30,40 +27,11 @@ from planner.domain.facts.request_words import (
 from planner.domain.facts.spellings import shorten
 
 MAX_LENGTH = 2000
-MAX_DEVICES = 1024
 
 SEPARATOR = re.compile(r"[\s,;]+|(?<=\S)[.!?]+(?=\s|$)")
 WORD = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s,;]+?(?=[.!?]*(?:[\s,;]|$))|[^\s,;]+")
-COUNT_PATTERNS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"(?P<card>\d{4,}|.*[a-z].*?)\s+[x*]\s*(?P<count>\d+)",
-        r"(?P<card>.*\d)[x*](?P<count>\d{1,3})",
-        r"(?P<count>[-+]?\d+(?:[.,]\d+)?(?:e\d+)?)\s*[x*]\s*(?P<card>.*)",
-        r"(?P<count>[-+]?\d{1,3}(?:\.\d+)?)\s+(?P<card>.*[a-z\d].*)",
-        r"(?P<count>-\d+|\d{1,3})\s*(?P<card>)",
-        rf"(?P<count>{'|'.join(sorted(COUNT_WORDS, key=len, reverse=True))})\s+(?P<card>.*)",
-    )
-)
-"""`A6000 x2`, `4090x4`, `2x A6000`, `2 A6000`, `-1`, `two A100s`; the first that fits."""
-
-HOST_PATTERN = re.compile(r"(?:the )?host\s*:\s*(?P<name>\S+)", re.IGNORECASE)
-ANY_HOST_PATTERN = re.compile(
-    r"(?:any|some|a) host(?: (?:with|that has))?\s*(?P<cards>.*)", re.IGNORECASE | re.DOTALL
-)
-FREE_PATTERN = re.compile(r"\b(?:free|idle|unused)\b\s*", re.IGNORECASE)
-
 Objective = Literal["balanced", "quality", "speed", "memory"]
 Task = Literal["general", "coding", "math", "chat", "multilingual"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceAsk:
-    """`2x A6000` before it meets the tables: a count and the words for the card."""
-
-    count: int
-    words: str
-    """`this machine` and `cpu` mean this machine; `host:NAME` and `any host CARD` one that has an executor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +123,7 @@ def parse_request(text: str) -> Request:
     return Request(
         text=clean,
         model=model,
-        devices=tuple(read_device(words) for words in split_devices(" ".join(said.devices))),
+        devices=read_devices(" ".join(said.devices)),
         schemes=tuple(dict.fromkeys(said.schemes)),
         **said.options,
     )
@@ -210,7 +178,9 @@ def take_word(text: str, position: int, said: Said) -> int:
     assert found is not None, text[position:]
     word = found[0].strip("\"'") if found[0][0] in "\"'" else found[0]
     lowered = word.lower()
-    if lowered in CONNECTORS:
+    if lowered in CONNECTORS and said.devices and goes_on(text[position + len(word) :], lowered, said):
+        said.words.append(word)
+    elif lowered in CONNECTORS:
         if said.devices:
             _refuse_second_target(text[position:], said)
         said.in_devices, said.is_open = True, True
@@ -218,6 +188,9 @@ def take_word(text: str, position: int, said: Said) -> int:
         pass
     elif said.is_open or (said.in_devices and said.words[-1] == "+"):
         said.words.append(word)
+    elif said.devices and (detail := match_detail(text, position)):
+        said.words.append(detail)
+        return position + len(detail)
     elif looks_like_device(text[position:]):
         if not said.in_devices:
             known = f"{shorten(' '.join(said.model))} for {shorten(text[position:])}"
@@ -248,79 +221,10 @@ def take_option(text: str, position: int, said: Said) -> int:
     return 0
 
 
-def split_devices(words: str) -> list[str]:
-    """`2x A6000 + 1x 3090` as two."""
-    groups = [group.strip(" ,") for group in re.split(r"\s*(?:\+|&|\band\b)\s*", words, flags=re.IGNORECASE)]
-    if not all(groups):
-        raise BadInput("request.not_understood", f'"{shorten(words)}": a device is missing beside "+".')
-    return groups
-
-
-def read_device(words: str) -> DeviceAsk:
-    """A count and the words for the card: `2x A6000`, `A6000 x2`, `two A100s`, `4 x 4090`, `this machine`.
-
-    Raises:
-        BadInput: `request.count` for a count that no host has, `request.no_device` for a count alone.
-    """
-    machine = MACHINE_WORDS.get(" ".join(words.lower().split()))
-    if machine is not None:
-        return DeviceAsk(count=1, words=machine)
-    host = read_host(words)
-    if host is not None:
-        return host
-    count, card = split_count(words)
-    if not card:
-        raise BadInput("request.no_device", f'"{shorten(words)}" is a count; of which card?')
-    number = COUNT_WORDS.get(count.lower()) if count else 1
-    if number is None:
-        number = read_count(count, card)
-    named = MACHINE_WORDS.get(" ".join(card.lower().split()))
-    if named is not None and number != 1:
-        raise BadInput("request.count", f"{named} is one; a count belongs to cards, as in `2x A6000`.")
-    return DeviceAsk(count=number, words=named or card)
-
-
-def read_host(words: str) -> DeviceAsk | None:
-    """`host:gpu-1` or `any host with 2 free A6000`; None for other words.
-
-    Raises:
-        BadInput: `request.count`, `request.no_device`.
-    """
-    named = HOST_PATTERN.fullmatch(words)
-    if named is not None:
-        return DeviceAsk(count=1, words=f"{HOST_MARK}{named['name']}")
-    found = ANY_HOST_PATTERN.fullmatch(words)
-    if found is None:
-        return None
-    cards = FREE_PATTERN.sub("", found["cards"]).strip()
-    if not cards:
-        return DeviceAsk(count=1, words=ANY_HOST)
-    ask = read_device(cards)
-    return DeviceAsk(count=ask.count, words=f"{ANY_HOST} {ask.words}")
-
-
-def split_count(words: str) -> tuple[str, str]:
-    """The count as typed, empty when there is none, and the rest."""
-    for pattern in COUNT_PATTERNS:
-        found = pattern.fullmatch(words)
-        if found is not None:
-            return found["count"].strip(), found["card"].strip()
-    return "", words
-
-
-def read_count(count: str, card: str) -> int:
-    """A count of cards, a whole number.
-
-    Raises:
-        BadInput: `request.count`, zero, negative, a fraction or more than any host has.
-    """
-    number = float(count.replace(",", "."))
-    if not 1 <= number <= MAX_DEVICES or number != int(number):
-        raise BadInput(
-            "request.count",
-            f'"{count}" is no count of {shorten(card)}: it is a whole number from 1 to {MAX_DEVICES}.',
-        )
-    return int(number)
+def goes_on(rest: str, connector: str, said: Said) -> bool:
+    """Whether a second `on` still speaks of the devices: `2x A6000 on host:gpu-1`, `A6000 with ECC on`."""
+    is_switch = connector == "on" and said.devices[-1].lower() == "ecc"
+    return said.in_devices and (is_switch or HOST_PATTERN.match(rest.lstrip()) is not None)
 
 
 def looks_like_device(text: str) -> bool:

@@ -6,7 +6,8 @@ from typing import Any
 
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.model import ModelFacts, Traits
-from planner.domain.facts.request import DeviceAsk, Request
+from planner.domain.facts.request import Request
+from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.record.decision import canonical_json
 
 

@@ -9,7 +9,6 @@ import pytest
 from fakes.nvml.described import GIB, MIB, Card, Instance, Process
 
 A6000_TOTAL = 49_140 * MIB
-A6000_RESERVED = 450 * MIB
 A100 = Card(name="NVIDIA A100-SXM4-80GB", cc="8.0", total=81_920 * MIB, mig=1)
 
 
@@ -64,7 +63,8 @@ def test_an_older_driver_counts_the_reserved_as_held_and_it_is_taken_off(plan_on
         Card(used=5 * GIB), without=("nvmlDeviceGetMemoryInfo_v2",), ask="qwen 7b for this machine"
     )
     (device,) = decision["target"]["devices"]
-    assert (device["reserved_bytes"], device["held_bytes"]) == (A6000_RESERVED, 5 * GIB)
+    # The driver calls 5 GiB + 450 MiB used; the card's row says that 450 MiB are kept.
+    assert (device["reserved_bytes"], device["held_bytes"]) == (450 * MIB, 5 * GIB)
     assert any("assumed" in warning for warning in decision["warnings"])
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware_names import AcceleratorNames
-from planner.domain.facts.request import DeviceAsk, read_device
+from planner.domain.facts.request_devices import DeviceAsk, read_device, read_devices
 from planner.domain.record.host import Host
 from planner.domain.record.job import Job
 from planner.domain.units import GIB
@@ -78,7 +78,7 @@ def plan_for(names):
             SimpleNamespace(list_running_jobs=lambda host: (jobs or {}).get(host, [])),
             SimpleNamespace(now=NOW.isoformat),
         )
-        return inventory.find_target((read_device(words),))
+        return inventory.find_target(read_devices(words))
 
     return find
 
@@ -215,3 +215,49 @@ def test_a_card_that_a_job_is_to_fill_is_not_free(plan_for):
 def test_other_words_go_on(plan_for):
     asks = plan_for("2x A6000", a_host("gpu-1", a_card()))
     assert asks == (replace(asks[0], words="A6000", count=2),)
+
+
+def test_cards_of_a_named_host_are_the_freest_of_that_name(plan_for):
+    host = a_host("gpu-1", a_card(0, held=20 * GIB), a_card(1), a_card(2, held=GIB))
+    target = plan_for("2x A6000 on host:gpu-1", host)
+    assert [device.index for device in target.devices] == [1, 2]
+    assert target.host == "gpu-1"
+
+
+def test_a_host_with_fewer_of_a_card_than_asked_says_what_it_has(plan_for):
+    error = refusal(lambda: plan_for("host:gpu-1 with 4x A6000", a_host("gpu-1", a_card(0), a_card(1))))
+    assert error.code == "host.too_few"
+    assert "2 × RTX A6000" in error.message
+
+
+def test_a_name_that_is_several_cards_is_told_apart_by_the_host(plan_for):
+    card = a_card(name="NVIDIA A100-SXM4-80GB", total=80 * GIB, compute_capability="8.0")
+    assert plan_for("1x A100 on host:gpu-1", a_host("gpu-1", card)).label == "1 × A100 80GB SXM4"
+
+
+@pytest.mark.parametrize(
+    ("nvlinks", "link"), [pytest.param(4, "nvlink", id="joined"), pytest.param(0, "pcie", id="not")]
+)
+def test_the_way_between_the_cards_comes_from_the_host(plan_for, nvlinks, link):
+    host = a_host("gpu-1", a_card(0, ecc="on"), a_card(1, ecc="on"))
+    told = {**host.snapshot, "links": [{"first": 0, "second": 1, "nvlinks": nvlinks}]}
+    told["driver"] = {"version": "570.86.10", "cuda": "12.8"}
+    target = plan_for("host:gpu-1", replace(host, snapshot=told))
+    assert (target.link, target.cuda, target.devices[0].ecc) == (link, "12.8", True)
+
+
+def test_a_mac_is_planned_for_its_gpu(plan_for):
+    """64 GiB of unified memory: three quarters may be wired, and 40 GiB are available now."""
+    host = a_host("studio")
+    mac = {
+        **host.snapshot,
+        "cpu": {"name": "Apple M2 Max", "cores": 12},
+        "ram_total_bytes": 64 * GIB,
+        "ram_available_bytes": 40 * GIB,
+        "has_unified_memory": True,
+    }
+    (device,) = plan_for("host:studio", replace(host, snapshot=mac)).devices
+    assert (device.kind, device.name) == ("unified", "Apple M2 Max 64GB")
+    assert device.available_bytes == pytest.approx(40 * GIB, abs=1 << 20)
+    (device,) = plan_for("host:studio", replace(host, snapshot={**mac, "gpu_limit_bytes": 32 * GIB})).devices
+    assert device.available_bytes == 32 * GIB

@@ -43,6 +43,26 @@ MIB = 1 << 20
             id="evidence",
         ),
         pytest.param("dgx spark", "NVIDIA GB10 (DGX Spark)", id="spark"),
+        pytest.param("7900 XTX", "AMD Radeon RX 7900 XTX", id="the-x-is-no-count"),
+        pytest.param(
+            "Ryzen AI Max+ 395 128GB",
+            "AMD Strix Halo (Ryzen AI Max, Radeon 8060S) 128GB",
+            id="a-plus-in-a-name",
+        ),
+        pytest.param("Orin 64GB", "NVIDIA Jetson AGX Orin 64GB", id="jetson"),
+        pytest.param("colab T4", "NVIDIA T4", id="where-it-is-rented"),
+        pytest.param("NVIDIA H200", "NVIDIA H200 141GB SXM", id="as-its-driver-prints"),
+        pytest.param("A100 3g.40gb", "NVIDIA A100 80GB PCIe MIG 3g.40gb", id="profile-tells-the-card"),
+        pytest.param("H200 MIG 1g.18gb", "NVIDIA H200 NVL 141GB MIG 1g.18gb", id="mig-said"),
+        pytest.param(
+            "EPYC 9654 384GB", "CPU EPYC 9004 12-channel DDR5-4800, 384 GiB", id="a-model-of-a-series"
+        ),
+        pytest.param("Xeon 6 1TB", "CPU Xeon 6900P 12-channel DDR5-6400, 1024 GiB", id="xeon-6"),
+        pytest.param(
+            "Xeon Gold 6430 256GB", "CPU Xeon Scalable 4th gen 8-channel DDR5-4800, 256 GiB", id="xeon"
+        ),
+        pytest.param("8-channel DDR4-3200 256GB", "CPU of 256 GiB, 204.8 GB/s", id="channels"),  # 8 x 8 x 3.2
+        pytest.param("64GB RAM", "CPU of 64 GiB", id="memory-alone"),
         pytest.param("epyc genoa", "CPU EPYC 9004 12-channel DDR5-4800", id="cpu"),
     ],
 )
@@ -128,7 +148,16 @@ def test_asks_when_cards_differ(cards, words, choices):
         pytest.param("A100 60GB", "gpu.memory", "40 GiB or 80 GiB", id="no-such-option"),
         pytest.param("48GB 768GB/s", "gpu.description", "compute capability", id="half-described"),
         pytest.param("48GB 768GB/s sm42", "gpu.description", "sm42", id="no-such-capability"),
-        pytest.param("H100 1g.20gb", "gpu.mig", "MIG", id="mig"),
+        pytest.param("1g.20gb", "gpu.mig", "of which card", id="mig-of-no-card"),
+        pytest.param("A6000 3g.40gb", "gpu.mig", "cannot be divided", id="no-mig"),
+        pytest.param("A100 40GB 3g.40gb", "gpu.mig", "3g.20gb", id="no-such-profile"),
+        pytest.param("TPU v5e", "gpu.not_covered", "TPU", id="tpu"),
+        pytest.param("Inferentia2", "gpu.not_covered", "Neuron", id="neuron"),
+        pytest.param("Ascend 910B", "gpu.not_covered", "Ascend", id="ascend"),
+        pytest.param("iPhone 15", "gpu.not_covered", "phones", id="phone"),
+        pytest.param("24GB", "gpu.unknown", "a size of memory", id="a-size"),
+        pytest.param("2080 Ti 22GB", "gpu.memory", "22GB 616GB/s sm75", id="changed-memory-is-described"),
+        pytest.param("12-channel DDR5-4800", "cpu.memory", "256GB", id="processor-without-memory"),
     ],
 )
 def test_refuses_with_one_sentence(cards, words, code, named):

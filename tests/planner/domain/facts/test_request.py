@@ -5,7 +5,8 @@ import time
 import pytest
 
 from planner.domain.errors import BadInput, BitwrightError
-from planner.domain.facts.request import DeviceAsk, Request, make_workload, parse_request
+from planner.domain.facts.request import Request, make_workload, parse_request
+from planner.domain.facts.request_devices import DeviceAsk
 
 FOUR_BITS = {"W4A16", "NVFP4", "MXFP4", "NF4", "Q4_0", "Q4_K_S", "Q4_K_M", "IQ4_XS"}
 
