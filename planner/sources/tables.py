@@ -12,9 +12,10 @@ from typing import Any, Literal, TypeVar, cast
 
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Accelerator
-from planner.domain.facts.model import ModelFacts, Traits
+from planner.domain.facts.model import Indexer, ModelFacts, Traits
 from planner.domain.facts.spellings import Spelling
 from planner.domain.units import MIB
+from planner.sources.layer_cells import read_layers
 
 Row = dict[str, str]
 T = TypeVar("T")
@@ -29,6 +30,7 @@ LINEAR_FIELDS = {
 TRAIT_FLAGS = (
     *("query_gate", "output_bias", "feed_forward_bias", "norm_bias", "head_bias", "positions"),
     *("embedding_norm", "router_bias", "expert_bias", "shared_gate", "sinks"),
+    *("window_sinks", "head_gate", "router_scales", "tied", "attention_bias", "has_qk_norm"),
 )
 GIGA = 10**9  # vendors' bandwidths are decimal
 TERA = 10**12
@@ -136,8 +138,7 @@ def make_model(row: Row, traits: Mapping[str, Traits]) -> ModelFacts:
         hidden_size=int(row["hidden_size"]),
         num_layers=int(row["num_layers"]),
         num_heads=int(row["num_heads"]),
-        num_kv_heads=int(row["num_kv_heads"]),
-        head_dim=int(row["head_dim"]),
+        sliding_window=to_int(row["sliding_window"]),
         intermediate_size=to_int(row["intermediate_size"]) or 0,
         vocab_size=int(row["vocab_size"]),
         tie_embeddings=row["tie_embeddings"] == "true",
@@ -146,7 +147,6 @@ def make_model(row: Row, traits: Mapping[str, Traits]) -> ModelFacts:
         traits=traits.get(row["architecture"]),
         qkv_bias=row["qkv_bias"] == "true",
         qk_norm=row["qk_norm"] == "true",
-        sliding_window=to_int(row["sliding_window"]),
         full_attention_layers=count_full_layers(row),
         kv_lora_rank=to_int(row["kv_lora_rank"]) or 0,
         q_lora_rank=to_int(row["q_lora_rank"]) or 0,
@@ -154,6 +154,7 @@ def make_model(row: Row, traits: Mapping[str, Traits]) -> ModelFacts:
         qk_rope_head_dim=to_int(row["qk_rope_head_dim"]) or 0,
         v_head_dim=to_int(row["v_head_dim"]) or 0,
         **read_linear_shapes(row["linear_state_fields"]),
+        **read_layers(row, int(row["num_heads"]), int(row["num_kv_heads"]), int(row["head_dim"])),
         num_experts=to_int(row["num_experts"]) or 0,
         experts_per_token=to_int(row["experts_per_token"]) or 0,
         moe_intermediate_size=moe_width,
@@ -162,6 +163,7 @@ def make_model(row: Row, traits: Mapping[str, Traits]) -> ModelFacts:
         dense_layers=to_int(row["dense_layers"]) or 0,
         extra_params=to_int(row["extra_params"]) or 0,
         extra_holds=row["extra_holds"],
+        vision_params=to_int(row.get("vision_params", "")),
         params_total=params or 0,
         native_dtype=row["native_dtype"] or "bfloat16",
         released=row["released"],
@@ -198,6 +200,8 @@ def make_traits(row: Row) -> Traits:
         feed_forward="plain" if row["feed_forward"] == "plain" else "gated",
         qk_norm=cast("Literal['head', 'full', 'always']", row["qk_norm"]),
         **{name: row[name] == "yes" for name in TRAIT_FLAGS},
+        index=Indexer(*map(int, row["index"].split("x"))) if row["index"] else None,
+        refused=row["refused"],
     )
 
 

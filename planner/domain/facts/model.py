@@ -4,6 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 
+@dataclass(frozen=True, slots=True)
+class Indexer:
+    """The small attention that picks which tokens a layer attends to (sparse attention)."""
+
+    heads: int
+    dim: int
+    shared: int = 0
+    """Layers that use another layer's choice and so have no index of their own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
     """What an architecture's layers look like besides their sizes; one row of `data/architectures.csv`."""
@@ -29,6 +39,75 @@ class Traits:
     """Whether a vector decides how much the shared expert counts."""
     sinks: bool = False
     """Whether each head has an attention sink."""
+    window_sinks: bool = False
+    """Whether only heads of sliding-window layers have one."""
+    head_gate: bool = False
+    """Whether a gate for each head is computed beside the queries."""
+    router_scales: bool = False
+    """Whether the router scales its input and each expert's output."""
+    index: Indexer | None = None
+    """The sparse-attention index that a row's model has unless it says otherwise."""
+    tied: bool = False
+    """Whether the head is tied when a config does not say so."""
+    attention_bias: bool = False
+    """Whether queries, keys and values have biases when a config does not say so."""
+    has_qk_norm: bool = False
+    """Whether queries and keys are normed when a config does not say so."""
+    refused: str = ""
+    """Why no model of this architecture is laid out; empty where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateSpace:
+    """Shape of Mamba layers; the first version has one channel a head and a step rank, the second groups."""
+
+    heads: int
+    head_dim: int
+    state: int
+    conv: int
+    groups: int = 1
+    rank: int = 0
+    """Width of the step's low-rank projection: above 0 in the first version only."""
+    is_normed: bool = True
+
+    @property
+    def inner(self) -> int:
+        """Channels, all heads together."""
+        return self.heads * self.head_dim
+
+
+@dataclass(frozen=True, slots=True)
+class PerLayerInput:
+    """An embedding that every layer reads a slice of (Gemma 3n and the small Gemma 4)."""
+
+    width: int
+    vocab: int
+    streams: int = 0
+    """Parallel residual streams besides the first; 0: none."""
+    rank: int = 0
+    """Rank of the low-rank residual beside attention; 0: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """Attention over compressed keys that are values as well (DeepSeek-V4)."""
+
+    groups: int
+    """Groups that the output projection's first half is split into."""
+    rank: int
+    streams: int
+    """Residual streams that are mixed before and after attention and feed-forward."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionShape:
+    """Heads and widths of one kind of attention layer."""
+
+    heads: int
+    kv_heads: int
+    head_dim: int
+    value_dim: int
+    keys_are_values: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +128,8 @@ class ModelFacts:
     tie_embeddings: bool
     max_position: int
     attention: str
-    """`mha`, `gqa`, `mqa`, each also `+swa`; `mla`; `hybrid-linear`; or a kind that nothing covers yet."""
+    """`mha`, `gqa`, `mqa`, each also `+swa`; `mla`, also `+dsa`; `hybrid-linear`, `hybrid-mamba` …: a name for
+    people; what a layer holds is in `mixers` where layers differ."""
     traits: Traits | None = Traits()
     """None for an architecture whose layers are not known."""
     qkv_bias: bool = False
@@ -67,7 +147,25 @@ class ModelFacts:
     linear_key_dim: int = 0
     linear_value_dim: int = 0
     linear_conv: int = 0
-    """Width of the short convolution of linear-attention layers."""
+    """Width of the short convolution of linear-attention layers, or of layers that are nothing else."""
+    mixers: str = ""
+    """One letter a layer (facts/layers.py); empty: derived from `attention` and `full_attention_layers`."""
+    feeds: str = ""
+    """One letter a layer (facts/layers.py); empty: derived from the experts and `dense_layers`."""
+    window: AttentionShape | None = None
+    """Shape of sliding-window layers where it differs from that of the others."""
+    keys_are_values: bool = False
+    """Whether layers that see the whole context have no value projection."""
+    shared_kv_layers: int = 0
+    """Last layers that read an earlier layer's keys and values and keep none."""
+    state_space: StateSpace | None = None
+    index: Indexer | None = None
+    per_layer_input: PerLayerInput | None = None
+    compression: Compression | None = None
+    layer_widths: tuple[int, ...] = ()
+    """Dense feed-forward width of each layer, where they differ."""
+    expert_latent: int = 0
+    """Width that experts work on where it is not the hidden size."""
     num_experts: int = 0
     experts_per_token: int = 0
     moe_intermediate_size: int = 0
@@ -79,6 +177,8 @@ class ModelFacts:
     """Parameters that the published count holds beyond the text model: a vision tower, a layer of multi-token
     prediction, a copy of a tied head."""
     extra_holds: str = ""
+    vision_params: int | None = None
+    """Part of `extra_params` that is a tower for vision or sound; None: all of them where they hold one."""
     params_total: int
     """Parameters as the checkpoint's own headers or its publisher count them."""
     native_dtype: str = "bfloat16"
@@ -100,6 +200,19 @@ class ModelFacts:
         return hash((self.model_id, self.params_total, self.intermediate_size))
 
     @property
+    def full(self) -> AttentionShape:
+        """Shape of the layers that see the whole context."""
+        return AttentionShape(
+            heads=self.num_heads,
+            kv_heads=self.num_kv_heads,
+            head_dim=self.head_dim,
+            value_dim=self.v_head_dim or self.head_dim,
+            keys_are_values=self.keys_are_values,
+        )
+
+    @property
     def loaded_extra_params(self) -> int:
-        """Extra parameters that engines load beside the text model, in 16 bits: a vision tower."""
+        """Extra parameters that engines load beside the text model, in 16 bits: towers for vision and sound."""
+        if self.vision_params is not None:
+            return self.vision_params
         return self.extra_params if "vision" in self.extra_holds else 0

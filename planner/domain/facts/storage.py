@@ -25,7 +25,7 @@ SPLIT_BY_ROWS: frozenset[Role] = frozenset(
         *("expert_gate", "expert_up", "shared_gate", "shared_up"),
     }
 )
-PLACES = {"embedding": "embedding", "positions": "embedding", "head": "head"}
+PLACES = {"embedding": "embedding", "positions": "embedding", "head": "head", "layer_embedding": "lookup"}
 VOCAB_PADDING = 64
 """vLLM pads the vocabulary to a multiple of 64 before it is split (vocab_parallel_embedding.py)."""
 
@@ -41,6 +41,8 @@ class StoredBytes:
     """0 when the head is tied to the embedding."""
     other: int
     """Last norm, and a vision tower where there is one."""
+    lookup: int = 0
+    """A second embedding with a slice for each layer; llama.cpp keeps it in host memory."""
     experts: int = 0
     """Part of the layers that routed experts take: a token reads only some of them."""
 
@@ -52,7 +54,7 @@ class StoredBytes:
     @property
     def total(self) -> int:
         """All tensor data."""
-        return self.layers + self.embedding + self.head + self.other
+        return self.layers + self.embedding + self.lookup + self.head + self.other
 
 
 @lru_cache(maxsize=2048)
@@ -73,7 +75,7 @@ def rank_bytes(model: ModelFacts, scheme: Scheme, group_size: int | None, *, tp:
     """Bytes that the worst of `tp` ranks holds of a compressed-tensors, GPTQ, AWQ or 16-bit checkpoint."""
 
     def sizes(tensor: Tensor) -> list[int]:
-        shard = _shard(tensor, model, tp)
+        shard = _shard(tensor, tp)
         if tensor.role in LINEAR_ROLES:
             size = matrix_bytes(shard.rows, shard.columns, scheme, group_size)
         else:
@@ -88,7 +90,7 @@ def _sum_up(
 ) -> StoredBytes:
     """Add up what each tensor takes, `sizes` giving the bytes of one tensor for each layer that holds it."""
     by_layer = [0] * model.num_layers
-    parts = {"embedding": 0, "head": 0, "other": 0}
+    parts = {"embedding": 0, "lookup": 0, "head": 0, "other": 0}
     experts = 0
     for tensor in layout:
         each = sizes(tensor)
@@ -100,7 +102,7 @@ def _sum_up(
             by_layer[layer] += count * size
         if tensor.role in EXPERT_ROLES:
             experts += count * sum(each)
-    return StoredBytes(tuple(by_layer), parts["embedding"], parts["head"], parts["other"], experts)
+    return StoredBytes(tuple(by_layer), experts=experts, **parts)
 
 
 def matrix_bytes(rows: int, columns: int, scheme: Scheme, group_size: int | None) -> int:
@@ -134,19 +136,19 @@ def bits_per_weight(stored: StoredBytes, parameters: int) -> float:
     return 8 * stored.total / parameters
 
 
-def _shard(tensor: Tensor, model: ModelFacts, tp: int) -> Tensor:
+def _shard(tensor: Tensor, tp: int) -> Tensor:
     """What one of `tp` ranks holds of a tensor."""
     rows, columns = tensor.rows, tensor.columns
     match tensor.role:
-        case "embedding" | "head":
+        case "embedding" | "layer_embedding" | "head":
             padding = VOCAB_PADDING * tp
             rows = rows if tp == 1 else -(-rows // padding) * padding // tp
         case "o" | "down" | "q_bias" | "linear_out" | "expert_down" | "shared_down":
             columns = -(-columns // tp)
         case "k" | "v":
-            rows = model.head_dim * -(-model.num_kv_heads // tp)
+            rows = rows // tensor.heads * -(-tensor.heads // tp)
         case "kv_bias":
-            columns = model.head_dim * -(-model.num_kv_heads // tp)
+            columns = columns // tensor.heads * -(-tensor.heads // tp)
         case role if role in SPLIT_BY_ROWS:
             rows = -(-rows // tp)
         case _:

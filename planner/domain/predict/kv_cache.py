@@ -5,7 +5,8 @@
     latent (MLA)       tokens x (latent rank + rotary dim) x bytes, the same on every tensor-parallel rank; older
                        llama.cpp keeps the latent's values as well, still older ones whole heads
     linear attention   value heads x key dim x value dim in 32 bits and the convolution's last columns, whatever
-                       the context
+                       the context; a state space likewise with channels x state
+    compressed         a window, and one entry for every four or 128 tokens
 
 vLLM counts in blocks of 16 tokens; llama.cpp pads the context to a multiple of 256 tokens. Known error: none for
 full attention (arithmetic).
@@ -16,8 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from planner.domain.facts.model import ModelFacts
-from planner.domain.facts.tensors import full_layers
+from planner.domain.facts.layers import ATTENDING, COMPRESSED, full_layers, mixers_of
+from planner.domain.facts.model import AttentionShape, ModelFacts
 from planner.domain.predict.constants import MemoryConstants
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 
@@ -80,9 +81,11 @@ def held_tokens_of_layers(
     if model.sliding_window and rules.is_windowed:
         kept = model.sliding_window + WINDOW_SLACK_TOKENS.get(engine, 0)
         windowed = min(held, -(-kept // block) * block)
-    full = set(full_layers(model))
-    other = 0 if model.attention == "hybrid-linear" else windowed
-    return tuple(held if layer in full else other for layer in range(model.num_layers))
+    by_letter = {**dict.fromkeys(ATTENDING, held), "W": windowed, "X": windowed, "Y": windowed}
+    last = model.num_layers - model.shared_kv_layers
+    return tuple(
+        by_letter.get(letter, 0) if layer < last else 0 for layer, letter in enumerate(mixers_of(model))
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -90,30 +93,73 @@ def kv_bytes_by_layer(
     model: ModelFacts, kv_dtype: str, tokens: int, *, engine: str, tp: int, rules: CacheRules = NEWEST
 ) -> tuple[float, ...]:
     """Bytes that one sequence of `tokens` keeps on one of `tp` ranks, for each layer."""
+    block = BLOCK_TOKENS.get(engine, 1)
+    all_tokens = -(-tokens // block) * block
     per_token = kv_bytes_per_layer_token(model, kv_dtype, tp=tp, rules=rules)
+    window = _head_bytes(model.window or model.full, kv_dtype, tp=tp) if not model.kv_lora_rank else per_token
     held = held_tokens_of_layers(model, tokens, engine=engine, rules=rules)
-    state = _state_bytes(model, tp) if model.attention == "hybrid-linear" else 0
-    return tuple(kept * per_token if kept else state for kept in held)
+    by_layer = []
+    for letter, kept in zip(mixers_of(model), held, strict=True):
+        if model.compression and letter in "WXY":
+            by_layer.append(_compressed_bytes(model, letter, all_tokens, kept, kv_dtype))
+        else:
+            keys = kept * (window if letter == "W" else per_token)
+            by_layer.append(keys + _constant_bytes(model, letter, tp))
+    return tuple(by_layer)
+
+
+def _constant_bytes(model: ModelFacts, letter: str, tp: int) -> float:
+    """What a layer of one kind (facts/layers.py) keeps of a sequence of any length."""
+    if letter in "LKN":
+        return _state_bytes(model, tp)
+    if letter in "MSH":
+        return _space_bytes(model, tp)
+    if letter == "C":
+        return model.hidden_size * max(0, model.linear_conv - 1) * 2
+    return 0.0
 
 
 def kv_bytes_per_layer_token(
     model: ModelFacts, kv_dtype: str, *, tp: int, rules: CacheRules = NEWEST
 ) -> float:
-    """Bytes of one token in one layer that attends, on one of `tp` ranks."""
+    """Bytes of one token in one layer that sees the whole context, on one of `tp` ranks."""
     width = KV_DTYPE_BYTES[kv_dtype]
-    if model.attention == "mla":
-        if rules.latent == "heads":
-            head = model.qk_nope_head_dim + model.qk_rope_head_dim + model.v_head_dim
-            return -(-model.num_heads // tp) * head * width
-        values = model.kv_lora_rank if rules.latent == "latent and values" else 0
-        return (model.kv_lora_rank + model.qk_rope_head_dim + values) * width
-    heads = -(-model.num_kv_heads // tp)
-    return 2 * heads * model.head_dim * width
+    if not model.kv_lora_rank:
+        return _head_bytes(model.full, kv_dtype, tp=tp) + (model.index.dim * width if model.index else 0)
+    if rules.latent == "heads":
+        head = model.qk_nope_head_dim + model.qk_rope_head_dim + model.v_head_dim
+        return -(-model.num_heads // tp) * head * width
+    values = model.kv_lora_rank if rules.latent == "latent and values" else 0
+    index = model.index or (model.traits.index if model.traits else None)
+    keys = index.dim if index else 0  # each token's index key, kept beside the latent
+    return (model.kv_lora_rank + model.qk_rope_head_dim + values + keys) * width
 
 
 def kv_bytes_per_token(model: ModelFacts, kv_dtype: str) -> float:
     """Bytes that one more token adds: all layers that see the whole context, one sequence, before any split."""
     return len(full_layers(model)) * kv_bytes_per_layer_token(model, kv_dtype, tp=1)
+
+
+def _head_bytes(shape: AttentionShape, kv_dtype: str, *, tp: int) -> float:
+    """Keys and values of one token; engines store keys twice where they are the values as well."""
+    heads = -(-shape.kv_heads // tp)
+    return heads * (shape.head_dim + shape.value_dim) * KV_DTYPE_BYTES[kv_dtype]
+
+
+def _compressed_bytes(model: ModelFacts, letter: str, held: int, windowed: int, kv_dtype: str) -> float:
+    """A window of keys that are values, an entry for every few tokens, and its index key (DeepSeek-V4)."""
+    entries = held // COMPRESSED[letter] if letter in COMPRESSED else 0
+    index = model.index.dim if model.index and letter == "X" else 0
+    return (windowed * model.head_dim + entries * (model.head_dim + index)) * KV_DTYPE_BYTES[kv_dtype]
+
+
+def _space_bytes(model: ModelFacts, tp: int) -> float:
+    """The state of a state-space layer in 32 bits and the last columns of its convolution in 16."""
+    space = model.state_space
+    if space is None:
+        return 0.0
+    channels = space.inner + (0 if space.rank else 2 * space.groups * space.state)
+    return (space.inner * space.state * STATE_BYTES + channels * (space.conv - 1) * 2) / tp
 
 
 def _state_bytes(model: ModelFacts, tp: int) -> float:

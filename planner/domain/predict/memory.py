@@ -262,7 +262,7 @@ def _fill(
         is_last = index == len(counts) - 1
         weights = sum(stored.by_layer[first : first + layers])
         if index == 0 and not host_embedding:
-            weights += stored.embedding
+            weights += stored.embedding + stored.lookup
         if is_last:
             tied = model.tie_embeddings and (index > 0 or host_embedding)
             weights += stored.other + (stored.embedding if tied else stored.head)

@@ -1,14 +1,32 @@
 """A plan's inputs as JSON documents and back, so that a decision can be computed again from its record."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from planner.domain.facts.hardware import Device, Target
-from planner.domain.facts.model import ModelFacts, Traits
+from planner.domain.facts.model import (
+    AttentionShape,
+    Compression,
+    Indexer,
+    ModelFacts,
+    PerLayerInput,
+    StateSpace,
+    Traits,
+)
 from planner.domain.facts.request import Request
 from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.record.decision import canonical_json
+
+MODEL_PARTS: Mapping[str, Callable[..., Any]] = {
+    "window": AttentionShape,
+    "state_space": StateSpace,
+    "index": Indexer,
+    "per_layer_input": PerLayerInput,
+    "compression": Compression,
+}
+"""Facts of a model that are structures of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +60,18 @@ def read_request_document(document: dict[str, Any]) -> tuple[Request, str, tuple
 def read_model_document(document: dict[str, Any]) -> ModelFacts:
     """The inverse of `asdict` on ModelFacts."""
     traits = document.get("traits")
-    return ModelFacts(
-        **{
-            **document,
-            "aliases": tuple(document["aliases"]),
-            "flags": tuple(document["flags"]),
-            "traits": None if traits is None else Traits(**traits),
-        }
-    )
+    if traits is not None:
+        traits = Traits(**{**traits, "index": _read_part(Indexer, traits.get("index"))})
+    parts = {name: _read_part(kind, document.get(name)) for name, kind in MODEL_PARTS.items()}
+    lists: dict[str, Any] = {
+        name: tuple(document[name]) for name in ("aliases", "flags", "layer_widths") if name in document
+    }
+    fields: dict[str, Any] = {**document, **parts, **lists, "traits": traits}
+    return ModelFacts(**fields)
+
+
+def _read_part(kind: Callable[..., Any], fields: dict[str, Any] | None) -> Any:
+    return None if fields is None else kind(**fields)
 
 
 def read_target_document(document: dict[str, Any]) -> Target:

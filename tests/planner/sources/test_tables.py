@@ -34,10 +34,15 @@ def test_reads_a_model():
     assert models["local/smollm2-135m-instruct-from-q4_1"].family == "SmolLM2-demo"
 
 
-def test_flags_what_a_row_does_not_say():
-    models = {model.model_id: model for model in read_models(DATA / "models.csv")}
-    assert "tie_embeddings_missing" in models["ibm-granite/granite-4.0-micro"].flags
-    assert "tie_embeddings_missing" not in models["Qwen/Qwen2.5-72B"].flags
+def test_flags_what_a_row_does_not_say(tmp_path):
+    text = (DATA / "models.csv").read_text(encoding="utf-8")
+    shutil.copy(DATA / "architectures.csv", tmp_path)
+    lines = [line for line in text.splitlines() if line.startswith(("repo,", "Qwen/Qwen2.5-7B,"))]
+    untied = lines[1].replace(",152064,false,", ",152064,,", 1)
+    (tmp_path / "models.csv").write_text("\n".join([*lines, untied]), encoding="utf-8")
+    said, unsaid = read_models(tmp_path / "models.csv")
+    assert "tie_embeddings_missing" not in said.flags
+    assert "tie_embeddings_missing" in unsaid.flags
 
 
 def test_every_row_has_a_source():
