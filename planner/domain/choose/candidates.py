@@ -38,9 +38,9 @@ class EngineKin:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tables:
-    """The tables that planning stands on, parsed, all of one data version."""
+    """The tables that planning stands on, parsed, all of one data version. Told apart by identity."""
 
     schemes: Mapping[tuple[str, str], Scheme]
     """By (scheme, format)."""

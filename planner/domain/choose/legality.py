@@ -6,6 +6,7 @@ memory interval fits; unknown when no rule covers it; illegal otherwise.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from planner.domain.choose.candidates import Candidate, Tables
@@ -52,7 +53,7 @@ def judge_candidate(
         device=least_able(target),
         intermediate_size=candidate.intermediate_size,
     )
-    kernel, findings = find_kernel(load, tables.rulebook)
+    kernel, findings = _find_kernel(load, tables)
     policy = _policy(candidate, request)
     over = memory_finding(memory)
     found = (*findings, *policy, *over)
@@ -67,6 +68,12 @@ def judge_candidate(
         )
         return Verdict(status="unknown", findings=(unknown,), kernel=None)
     return Verdict(status="legal", findings=(), kernel=kernel)
+
+
+@lru_cache(maxsize=8192)
+def _find_kernel(load: Load, tables: Tables) -> tuple[Kernel | None, tuple[Finding, ...]]:
+    kernel, findings = find_kernel(load, tables.rulebook)
+    return kernel, tuple(findings)
 
 
 def memory_finding(memory: MemoryEstimate) -> tuple[Finding, ...]:

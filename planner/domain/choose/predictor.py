@@ -1,20 +1,20 @@
 """Judge and predict candidates of one model on one target, sharing what candidates have in common."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from planner.domain.choose.candidates import Candidate, Tables
 from planner.domain.choose.legality import judge_candidate
 from planner.domain.choose.objective import Scored
 from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.gguf import container_bytes
-from planner.domain.facts.hardware import Device, Target
+from planner.domain.facts.hardware import DeviceKind, Target
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request, Workload
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, bits_per_weight, bytes_read_per_step, stored_bytes
-from planner.domain.facts.tensors import Tensor, count_active_parameters, count_parameters
+from planner.domain.facts.tensors import Tensor, count_active_parameters, count_parameters, tensor_layout
 from planner.domain.predict.job_cost import NOTHING_TO_MAKE, JobCost, predict_job_cost
 from planner.domain.predict.kv_cache import kv_bytes_by_layer
 from planner.domain.predict.memory import MemoryEstimate, predict_memory
@@ -50,6 +50,8 @@ class Predictor:
         self.layout = layout
         self.workload = workload
         self.params = count_parameters(layout)
+        self.active_params = count_active_parameters(inputs.model, layout)
+        self.slowest = min(inputs.target.devices, key=lambda device: device.bandwidth_bytes_per_s or 0)
         self._memory: dict[tuple[str, str, int | None, int, str, Placement], MemoryEstimate] = {}
         self._quality: dict[tuple[str, str, int | None, str], QualityPrediction] = {}
 
@@ -77,11 +79,11 @@ class Predictor:
         speed = predict_speed(
             engine=candidate.engine,
             placement=candidate.placement,
-            device=_slowest(inputs.target.devices),
+            device=self.slowest,
             workload=self.workload,
             weights_bytes_read=bytes_read,
             kv_bytes_read=kv_read,
-            params=count_active_parameters(inputs.model, self.layout),
+            params=self.active_params,
             params_total=inputs.model.params_total,
             weight_bits=candidate.scheme.weight_bits,
             evidence=inputs.evidence,
@@ -157,27 +159,17 @@ class Predictor:
         model = self.inputs.model
         if candidate.scheme.is_gguf_mix:
             return stored.total + container_bytes(self.layout, model.metadata_bytes or 0)
-        return (
-            stored.total
-            + safetensors_header_bytes(self.layout, candidate.scheme)
-            + (model.tokenizer_bytes or 0)
-        )
+        return stored.total + safetensors_header_bytes(model, candidate.scheme) + (model.tokenizer_bytes or 0)
 
     def job_of(self, candidate: Candidate, artifact_bytes: int) -> JobCost:
         """Cost of making it; nothing for 16 bits as released, a download for what exists."""
         if candidate.backend is None:
             return replace(NOTHING_TO_MAKE, disk_bytes=0 if self.inputs.model.path else artifact_bytes)
         device = self.inputs.target.devices[0]
-        return predict_job_cost(
-            self.inputs.model,
-            backend=candidate.backend,
-            method=candidate.method,
-            calibrated=candidate.calibrated,
-            kind=device.kind,
-            device_name=device.name,
-            artifact_bytes=artifact_bytes,
-            constants=self.inputs.tables.jobs,
-            evidence=self.inputs.evidence,
+        recipe = candidate.backend, candidate.method, candidate.calibrated
+        where = device.kind, device.name
+        return _job_cost(
+            self.inputs.model, recipe, where, artifact_bytes, self.inputs.tables, self.inputs.evidence
         )
 
     def _padded(self, candidate: Candidate) -> ModelFacts:
@@ -187,11 +179,34 @@ class Predictor:
         return replace(model, intermediate_size=candidate.intermediate_size)
 
 
-def safetensors_header_bytes(layout: Sequence[Tensor], scheme: Scheme) -> int:
+@lru_cache(maxsize=4096)
+def _job_cost(
+    model: ModelFacts,
+    recipe: tuple[str, str, bool],
+    where: tuple[DeviceKind, str],
+    artifact_bytes: int,
+    tables: Tables,
+    evidence: EvidenceBase,
+) -> JobCost:
+    backend, method, calibrated = recipe
+    kind, device_name = where
+    return predict_job_cost(
+        model,
+        backend=backend,
+        method=method,
+        calibrated=calibrated,
+        kind=kind,
+        device_name=device_name,
+        artifact_bytes=artifact_bytes,
+        constants=tables.jobs,
+        evidence=evidence,
+    )
+
+
+@lru_cache(maxsize=4096)
+def safetensors_header_bytes(model: ModelFacts, scheme: Scheme) -> int:
     """Bytes of the JSON header: about 110 for each stored tensor, several for a quantized matrix."""
     stored_each = {"none": 1, "channel": 2, "group": 3, "block": 2}[scheme.scales]
-    return sum(110 * tensor.count * (1 if tensor.is_vector else stored_each) for tensor in layout)
-
-
-def _slowest(devices: Sequence[Device]) -> Device:
-    return min(devices, key=lambda device: device.bandwidth_bytes_per_s or 0)
+    return sum(
+        110 * tensor.count * (1 if tensor.is_vector else stored_each) for tensor in tensor_layout(model)
+    )

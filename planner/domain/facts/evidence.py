@@ -98,9 +98,9 @@ class JobRate:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EvidenceBase:
-    """All that predictors may look at, as of one evidence version."""
+    """All that predictors may look at, as of one evidence version. Told apart by identity."""
 
     version: str
     quality: Mapping[str, Sequence[QualityRow]] = field(default_factory=dict)

@@ -94,7 +94,6 @@ def predict_speed(
             sources=(),
             basis="insufficient",
         )
-    decode = _widen_few(decode)
     sequences = max(1, -(-workload.concurrency // placement.dp))
     bytes_per_step = weights_bytes_read / placement.tp + sequences * kv_bytes_read
     peak_rate = device.bandwidth_bytes_per_s / bytes_per_step
@@ -143,7 +142,8 @@ def find_efficiency(
     size = size_class(params)
     question = (engine, device.name, device.kind, metric, weight_bits, size)
     if question not in evidence.memo:
-        evidence.memo[question] = _find_efficiency(evidence, engine, device, metric, weight_bits, size)
+        shares = _find_efficiency(evidence, engine, device, metric, weight_bits, size)
+        evidence.memo[question] = shares and _widen_few(shares)
     found: Efficiency | None = evidence.memo[question]
     return found
 
