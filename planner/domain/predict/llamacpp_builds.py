@@ -1,7 +1,8 @@
 """What a build of llama.cpp does by default: its rows of `data/engine_memory.csv` as of that build.
 
 A row of engine `llama.cpp@2408` holds from build 2408 on, until a later row says otherwise; a plain row
-(`llama.cpp`) is the newest. llama.cpp counts its builds (`b6325`, `6325 (bcdee0da)`); other numbers of an
+(`llama.cpp`) is the newest; one of `llama.cpp@vulkan` holds where a version names that backend. llama.cpp counts its
+builds (`b6325`, `6325 (bcdee0da)`); other numbers of an
 engine's version are no build.
 """
 
@@ -22,6 +23,8 @@ OPTIONS: Mapping[str, tuple[str, float]] = {
 }
 """Engine option → the term it sets, and the highest value it takes."""
 BUILD = re.compile(r"(?<![\w.])b?(\d{3,5})(?![\w.]|-\d)")
+BACKENDS: Mapping[str, str] = {"vulkan": "vulkan", "hip": "hip", "rocm": "hip", "rocwmma": "hip"}
+"""Words of a version or of an engine's name → the backend that they name."""
 LATENT_CACHE_OF_MLA = {0: 2.0, 1: 1.0, 2: 0.0, 3: 0.0}
 """ik_llama.cpp's -mla: 0 keeps whole heads, 1 the latent and its values, 2 and 3 the latent alone."""
 
@@ -32,18 +35,26 @@ def read_build(version: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
+def read_backend(version: str | None) -> str | None:
+    """The backend that a version names: `83bc2f28 (6077) llama.cpp-vulkan`."""
+    words = re.split(r"[^a-z]+", (version or "").lower())
+    return next((BACKENDS[word] for word in words if word in BACKENDS), None)
+
+
 def constants_of_build(constants: MemoryConstants, engine: str, version: str | None) -> MemoryConstants:
-    """The constants with the engine's own as they were in the build that `version` names."""
-    build = read_build(version)
-    if build is None:
-        return constants
-    dated = []
-    for name, term in constants:
+    """The constants with the engine's own as they were in the build, and are on the backend, that `version` names."""
+    build, backend = read_build(version), read_backend(version)
+    dated, said = [], {}
+    for (name, term), constant in constants.items():
         base, _, since = name.partition("@")
-        if since and base == engine and int(since) <= build:
+        if base != engine or not since:
+            continue
+        if since == backend:
+            said[engine, term] = constant
+        elif since.isdigit() and build is not None and int(since) <= build:
             dated.append((int(since), term))
     then = {(engine, term): constants[f"{engine}@{since}", term] for since, term in sorted(dated)}
-    return {**constants, **then}
+    return {**constants, **then, **said}
 
 
 def read_options(engine: str, options: Mapping[str, Any]) -> dict[tuple[str, str], Constant]:

@@ -28,6 +28,7 @@ from planner.domain.predict.activations import predict_activations
 from planner.domain.predict.constants import Constant, MemoryConstants
 from planner.domain.predict.kv_cache import cache_rules, kv_bytes_by_layer, kv_bytes_per_layer_token
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
+from planner.domain.predict.overhead_llamacpp import predict_driver_bytes
 from planner.domain.units import GIB
 
 
@@ -112,6 +113,7 @@ def predict_memory(
     constants_by_layer = [0 if grow else kept for grow, kept in zip(grows, by_layer, strict=True)]
     copied = _copied_to_compute(model, scheme, placement, gguf)
     less, more = _weights_spread(model, scheme, gguf)
+    stored_on_host = _host_weights(model, scheme, engine, placement, devices, gguf)
 
     worst: MemoryEstimate | None = None
     all_devices = 0
@@ -132,9 +134,20 @@ def predict_memory(
         )
         if stage.first == placement.offload:
             activation = _add(activation, copied)
-        overhead = _overhead_bytes(engine, placement, stage.device, constants)
         usable = usable_bytes(stage.device, engine, constants)
         fixed = stage.weights + kv_cache
+        if engine in LLAMACPP_FAMILY and stage.device.kind != "cpu":
+            overhead = predict_driver_bytes(
+                model,
+                engine,
+                stage.device,
+                is_split=placement.pp > 1,
+                held_bytes=fixed,
+                embedding_bytes=stored_on_host if stage.first == 0 else 0,
+                constants=constants,
+            )
+        else:
+            overhead = _overhead_bytes(engine, placement, stage.device, constants)
         free_for_kv = usable - stage.weights - activation.likely - overhead.likely - constant
         growth = per_token * sum(grows[held])
         if growth:
@@ -159,7 +172,6 @@ def predict_memory(
     assert worst is not None, "a placement has at least one stage"
     # Where no layer grows with the context, only the model's own maximum bounds a sequence.
     capacity = min(capacities) if capacities else model.max_position * sequences
-    stored_on_host = _host_weights(model, scheme, engine, placement, devices, gguf)
     cache_on_host = sequences * sum(by_layer[: placement.offload])
     return replace(
         worst,

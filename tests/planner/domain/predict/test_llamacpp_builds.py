@@ -4,7 +4,12 @@ import pytest
 
 from planner.domain.errors import BadInput
 from planner.domain.predict.kv_cache import cache_rules, kv_bytes_by_layer
-from planner.domain.predict.llamacpp_builds import constants_of_build, read_build, read_options
+from planner.domain.predict.llamacpp_builds import (
+    constants_of_build,
+    read_backend,
+    read_build,
+    read_options,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +27,19 @@ from planner.domain.predict.llamacpp_builds import constants_of_build, read_buil
 )
 def test_the_first_build_that_a_version_names(version, build):
     assert read_build(version) == build
+
+
+@pytest.mark.parametrize(
+    ("version", "backend"),
+    [
+        ("86d1d84d (6042) llama.cpp-vulkan", "vulkan"),
+        ("83bc2f28 (6077) llama.cpp-rocwmma", "hip"),
+        ("83bc2f28 (6077)", None),
+        (None, None),
+    ],
+)
+def test_the_backend_that_a_version_names(version, backend):
+    assert read_backend(version) == backend
 
 
 def test_the_newest_build_is_what_the_plain_rows_say(tables):

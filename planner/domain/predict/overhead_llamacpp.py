@@ -1,0 +1,70 @@
+"""What the driver counts beside ggml's own buffers: context, page tables, matrices converted for a prompt.
+
+    context             the runtime's own, by backend; a card's desktop is in it where the figure came from a driver
+    page tables         a share of what is held, on AMD's
+    converted matrix    hipBLAS multiplies in 16 bits: the widest matrix of a layer, converted for a prompt's batch
+    host embedding      pinned host memory is device memory on an APU: Vulkan's input embedding counts
+
+Rows are `llama.cpp@vulkan`, `llama.cpp@hip` (the backend that a version names) and `llama.cpp@amd` (an AMD device
+of which nobody said) in `data/engine_memory.csv`, read off 393 amdgpu-gtt+vram-peak rows of seven models in
+`evidence/memory_truth.csv` (one Strix Halo machine, 2025). Known error there: 1.0 % of the total, 1.4 % with AMDVLK,
+whose heaps take 6 to 7 % more; leaving any one model out moves the fitted context by less than 30 MiB. What a prompt
+without flash attention takes from HIP's pool beyond 2,048 tokens (up to 1.2 GiB for gpt-oss-20b) is not modelled.
+"""
+
+from planner.domain.facts.hardware import Device
+from planner.domain.facts.model import ModelFacts
+from planner.domain.predict.constants import Constant, MemoryConstants
+from planner.domain.units import GIB
+
+CONVERTED_BYTES = 2
+
+
+def predict_driver_bytes(
+    model: ModelFacts,
+    engine: str,
+    device: Device,
+    *,
+    is_split: bool,
+    held_bytes: int,
+    embedding_bytes: int,
+    constants: MemoryConstants,
+) -> Constant:
+    """Bytes beside weights, KV cache and compute buffer on one device that holds `held_bytes` of those."""
+    context = _term(constants, engine, device, "context_parallel" if is_split else "context_single")
+    graphs = constants[engine, "graphs"]
+    total = Constant(
+        (context.low + graphs.low) * GIB,
+        (context.likely + graphs.likely) * GIB,
+        (context.high + graphs.high) * GIB,
+        context.source,
+    )
+    for term, size in (
+        ("page_tables", held_bytes),
+        ("converted_matrices", CONVERTED_BYTES * widest_matrix(model)),
+        ("counted_embedding", embedding_bytes),
+    ):
+        share = _term(constants, engine, device, term)
+        total = Constant(
+            total.low + share.low * size,
+            total.likely + share.likely * size,
+            total.high + share.high * size,
+            total.source,
+        )
+    return total
+
+
+def widest_matrix(model: ModelFacts) -> int:
+    """Weights of the widest matrix of a layer that one product reads: an expert's counts alone."""
+    dense = 0 if model.num_experts and not model.dense_layers else model.intermediate_size
+    inner = max(dense, model.moe_intermediate_size, model.shared_intermediate_size)
+    return model.hidden_size * max(inner, model.num_heads * model.head_dim)
+
+
+def _term(constants: MemoryConstants, engine: str, device: Device, term: str) -> Constant:
+    """The backend's value where one was said, else that of the vendor's devices, else the engine's own."""
+    if not constants[engine, "backend_said"].likely:
+        of_vendor = constants.get((f"{engine}@{device.vendor.lower()}", term))
+        if of_vendor is not None:
+            return of_vendor
+    return constants[engine, term]

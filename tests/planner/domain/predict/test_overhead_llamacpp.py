@@ -1,0 +1,76 @@
+"""What an AMD driver counts, as `evidence/memory_truth.csv` has it, and what ggml's buffers leave of it."""
+
+import pytest
+
+from planner.domain.facts.kernels import Placement
+from planner.domain.facts.request import Workload
+from planner.domain.predict.llamacpp_builds import constants_of_build
+from planner.domain.predict.memory import predict_memory
+
+MIB = 2**20
+
+
+@pytest.fixture(scope="session")
+def on_strix_halo(tables, catalogue_model, a_device):
+    """The estimate of one of its benchmark's runs, one sequence."""
+
+    def predict(model, scheme, context, version):
+        card = a_device("AMD Strix Halo (Ryzen AI Max, Radeon 8060S) 128GB")
+        return predict_memory(
+            catalogue_model(model),
+            tables.schemes[scheme, "gguf"],
+            None,
+            engine="llama.cpp",
+            placement=Placement(),
+            devices=(card,),
+            workload=Workload(context_tokens=context, concurrency=1),
+            kv_dtype="f16",
+            gguf=tables.gguf,
+            constants=constants_of_build(tables.memory, "llama.cpp", version),
+        )
+
+    return predict
+
+
+@pytest.mark.parametrize(
+    ("model", "scheme", "context", "version", "printed_mib"),
+    [
+        pytest.param(
+            "meta-llama/Llama-2-7b-hf", "Q4_K_M", 4096, "a4575513 (5863) llama.cpp-vulkan", 6566, id="vulkan"
+        ),
+        pytest.param(
+            "meta-llama/Llama-2-7b-hf", "Q4_K_M", 2048, "83bc2f28 (6077) llama.cpp-hip", 5479, id="hip"
+        ),
+        # shisa-v2-llama3.3-70b i1-Q4_K_M: a 28672 x 8192 matrix in 16 bits is 448 MiB
+        pytest.param(
+            "meta-llama/Llama-3.3-70B-Instruct",
+            "Q4_K_M",
+            4096,
+            "83bc2f28 (6077) llama.cpp-rocwmma",
+            42888,
+            id="a-converted-matrix",
+        ),
+        pytest.param(
+            "meta-llama/Llama-4-Scout-17B-16E-Instruct",
+            "UD-Q4_K_XL",
+            512,
+            "83bc2f28 (6077) llama.cpp-vulkan",
+            60148,
+            id="an-embedding-in-pinned-memory",
+        ),
+    ],
+)
+def test_what_the_driver_counts(on_strix_halo, model, scheme, context, version, printed_mib):
+    found = on_strix_halo(model, scheme, context, version)
+    assert found.total_bytes == pytest.approx(printed_mib * MIB, rel=0.015)
+    assert found.total_low_bytes <= printed_mib * MIB <= found.total_high_bytes
+
+
+def test_a_backend_that_nobody_said_lies_between_those_that_were(on_strix_halo):
+    asked = ("meta-llama/Llama-2-7b-hf", "Q4_K_M", 4096)
+    vulkan, hip, unsaid = (
+        on_strix_halo(*asked, f"83bc2f28 (6077){words}")
+        for words in (" llama.cpp-vulkan", " llama.cpp-hip", "")
+    )
+    assert vulkan.overhead_bytes < unsaid.overhead_bytes < hip.overhead_bytes
+    assert unsaid.total_high_bytes >= max(vulkan.total_bytes, hip.total_bytes)
