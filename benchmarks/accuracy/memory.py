@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean, median, quantiles
 from typing import Any
 
-from fits import judge_failures, judge_runs
+from fits import judge_failures, judge_runs, print_verdicts
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -262,8 +262,11 @@ def run(estimator: Estimator, console: Console, asked: argparse.Namespace) -> No
         print_counts(console, f"{refused.total()} rows refused", shown)
     print_worst(console, compared, asked.worst)
     if not asked.kind and not asked.engine:
-        for verdicts in (judge_runs(estimator), judge_failures(estimator)):
-            verdicts.print_on(console, asked.worst)
+        runs, failures = judge_runs(estimator), judge_failures(estimator)
+        print_verdicts(console, "measured running and called a fit (wanted 97 %)", runs, asked.worst)
+        print_verdicts(
+            console, "reported out of memory and called a fit (wanted none)", failures, asked.worst
+        )
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ OPTIONAL = frozenset(
 KV_SPELLINGS = {"fp16": "f16", "float16": "f16", "bfloat16": "bf16", "q8": "q8_0", "q4": "q4_0"}
 KV_WORD = re.compile(r"[a-z]+\d*(?:[ _/-](?:\d|e\dm\d|nl)\b)?(?![a-z\d])")
 """The type in `fp8 (e4m3; checkpoint's scales)`, `fp8/e4m3 @ scale=1.0` and `auto(bf16/f16)`; the rest explains."""
+IMPLIED_KV = re.compile(r"KV(\d+)$")
 IMPLIED_METHOD = re.compile(r"gptq|awq")
 NO_ACCELERATOR = 0
 """Count of accelerators of a host that computes on its CPU, as evidence writes it."""
@@ -89,7 +90,7 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
             engine=read_word("engine", given.get("engine"), spellings),
             engine_version=None if given.get("engine_version") is None else str(given["engine_version"]),
             **{name: _whole(given, name) for name in PLACEMENT},
-            kv_dtype=_read_kv_dtype(given.get("kv_dtype")),
+            kv_dtype=_read_kv_dtype(given.get("kv_dtype") or _implied_kv_dtype(reading[0])),
             prompt_tokens=_whole(given, "prompt_tokens"),
             gpu_memory_utilization=_read_share(given.get("gpu_memory_utilization")),
             eager=bool(given.get("enforce_eager")),
@@ -135,6 +136,12 @@ def _implied_method(scheme: str) -> str | None:
     """The method that a scheme's own words name: `GPTQ-Int4` is made by gptq."""
     found = IMPLIED_METHOD.match(scheme.strip().lower())
     return found[0] if found else None
+
+
+def _implied_kv_dtype(scheme: str) -> str | None:
+    """The KV cache's type that a scheme's own name ends in: four bits in `W4A8KV4`."""
+    found = IMPLIED_KV.search(scheme)
+    return {"4": "q4_0", "8": "int8"}.get(found[1]) if found else None
 
 
 def _untold(given: Mapping[str, Any], spellings: Spellings) -> Iterator[str]:

@@ -77,6 +77,7 @@ def test_context_beyond_the_maximum_is_a_verdict_here(estimate):
             {"scheme": "AWQ-INT4"}, {"scheme": "W4A16", "method": "awq"}, id="method-inside-the-scheme"
         ),
         pytest.param({"kv_dtype": "fp8/e4m3 @ scale=1.0"}, {"kv_dtype": "fp8_e4m3"}, id="kv-dtype-explained"),
+        pytest.param({"scheme": "W4A8KV4"}, {"kv_dtype": "q4_0"}, id="kv-dtype-inside-the-scheme"),
         pytest.param({"kv_dtype": "auto(bf16/f16)"}, {"kv_dtype": "auto"}, id="kv-dtype-as-logs-say"),
         pytest.param({"device": "cpu", "count": 0, "scheme": "Q4_0"}, {"tp": 1}, id="no-accelerator"),
         pytest.param(
