@@ -172,10 +172,11 @@ def largest_matrix_bytes(model: ModelFacts, scheme: Scheme, layers: range, table
 
 
 def _scale(stored: StoredBytes, factor: float) -> StoredBytes:
-    return StoredBytes(
-        tuple(int(size * factor) for size in stored.by_layer),
-        *(int(size * factor) for size in (stored.embedding, stored.head, stored.other, stored.experts)),
-    )
+    sizes = {
+        name: int(getattr(stored, name) * factor)
+        for name in ("embedding", "lookup", "head", "other", "experts")
+    }
+    return StoredBytes(by_layer=tuple(int(size * factor) for size in stored.by_layer), **sizes)
 
 
 def _gguf_bytes(model: ModelFacts, ftype: str, tables: GgufTables) -> StoredBytes:
