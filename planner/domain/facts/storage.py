@@ -164,7 +164,7 @@ def largest_matrix_bytes(model: ModelFacts, scheme: Scheme, layers: range, table
     sizes = [
         tensor.each * tensor.rows * ggml_type.row_bytes(tensor.columns)
         for tensor in lay_out(model)
-        if tensor.role in LINEAR_ROLES
+        if tensor.role in LINEAR_ROLES and tensor.layers
         for layer, ggml_type in zip(tensor.layers, layer_types(model, tensor, ftype, tables), strict=True)
         if layer in held
     ]
