@@ -35,6 +35,15 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+class Rounded(dict[str, Any]):
+    """A dictionary whose floats are rounded already, and which nobody changes: many records share it."""
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> "Rounded":
+        """Round it now."""
+        return cls(round_significant(value))
+
+
 def round_significant(value: Any, digits: int = 6) -> Any:
     """`value` with every float in it rounded to `digits` significant digits, so that hashes are stable.
 
@@ -43,7 +52,7 @@ def round_significant(value: Any, digits: int = 6) -> Any:
     kind = type(value)
     if kind is float:
         return float(f"{value:.{digits}g}")
-    if kind in PLAIN:
+    if kind in PLAIN or kind is Rounded:
         return value
     # Most of what is in a record are strings and whole numbers: they are not worth a call each.
     if kind is dict or isinstance(value, Mapping):

@@ -20,6 +20,9 @@ from planner.domain.errors import MachineRefused
 
 FILE_NAME = "bitwright.duckdb"
 LOCK_WAIT_S = 2.0
+LOG_LIMIT = "64MB"
+"""How long the log may grow before it is written back, which takes the longer the more is recorded. A plan takes
+35 KB: 1,900 of them at this, 470 at DuckDB's own 16 MB. Reading back 53 MB after a kill took 1.0 s."""
 DISK_WORDS = ("No space left", "File too large", "Disk quota exceeded", "Could not write all bytes")
 """How DuckDB reports a disk or a quota that takes no more."""
 
@@ -130,6 +133,7 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
         except duckdb.Error as error:
             raise _refusal(path, str(error)) from error
         connection.execute("SET enable_progress_bar = false")
+        connection.execute(f"SET checkpoint_threshold = '{LOG_LIMIT}'")
         return connection
 
 

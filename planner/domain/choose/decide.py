@@ -16,7 +16,7 @@ from planner.domain.choose.explain import (
     list_warnings,
 )
 from planner.domain.choose.objective import Ranking, Scored, rank
-from planner.domain.choose.predictor import PlanInputs, Predictor
+from planner.domain.choose.predictor import Judged, PlanInputs, Predictor
 from planner.domain.choose.would_fit import list_ways_to_fit
 from planner.domain.errors import BadInput
 from planner.domain.facts.model import ModelFacts
@@ -35,9 +35,9 @@ def decide(inputs: PlanInputs) -> dict[str, Any]:
     layout = tensor_layout(inputs.model)
     candidates = enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
     predictor = Predictor(inputs, layout, workload)
-    scored = [predictor.score(candidate) for candidate in candidates]
+    judged = [predictor.judge(candidate) for candidate in candidates]
     ranking = rank(
-        [item for item in scored if item.verdict.status == "legal"],
+        [predictor.score(item) for item in judged if item.verdict.status == "legal"],
         inputs.request.objective,
         inputs.request.schemes,
     )
@@ -48,7 +48,7 @@ def decide(inputs: PlanInputs) -> dict[str, Any]:
         "target": describe_target(inputs.target),
         "chosen": _describe(chosen, inputs, workload, ranking.remark) if chosen else None,
         "alternatives": [_describe(item, inputs, workload, None) for item in ranking.admitted[1:]],
-        "rejected": _rejected(scored, ranking),
+        "rejected": _rejected(judged, ranking),
         "warnings": list_warnings(
             inputs.request, inputs.target, inputs.model_id, inputs.notes, ranking.admitted, ranking.remark
         ),
@@ -72,11 +72,11 @@ def _describe(scored: Scored, inputs: PlanInputs, workload: Workload, remark: st
     return describe_candidate(scored, inputs.model, inputs.model_id, inputs.target, workload, remark)
 
 
-def _rejected(scored: Sequence[Scored], ranking: Ranking) -> list[dict[str, Any]]:
+def _rejected(judged: Sequence[Judged], ranking: Ranking) -> list[dict[str, Any]]:
     rejected = [
-        describe_finding(item, finding)
-        for item in scored
+        describe_finding(item.candidate, finding)
+        for item in judged
         if item.verdict.status != "legal"
         for finding in item.verdict.findings
     ]
-    return rejected + [describe_finding(item, finding) for item, finding in ranking.passed_over]
+    return rejected + [describe_finding(item.candidate, finding) for item, finding in ranking.passed_over]

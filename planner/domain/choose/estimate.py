@@ -35,7 +35,8 @@ def estimate_candidate(
     """
     tables = replace(inputs.tables, memory=_own_constants(ask, candidate.engine, inputs.tables, workload))
     inputs = replace(inputs, tables=tables)
-    scored = Predictor(inputs, tensor_layout(inputs.model), workload).score(candidate)
+    predictor = Predictor(inputs, tensor_layout(inputs.model), workload)
+    scored = predictor.score(predictor.judge(candidate))
     findings = [
         *_context_findings(workload, inputs.model),
         *_rule_findings(ask, candidate, scored, tables),
@@ -174,7 +175,7 @@ def _is_legal(scored: Scored, findings: Sequence[Finding]) -> bool | None:
     return None if against or scored.verdict.kernel is None else True
 
 
-def _job(scored: Scored) -> dict[str, Any]:
+def _job(scored: Scored) -> Mapping[str, Any]:
     """The job's cost; null where no backend here makes it."""
     if scored.candidate.method == "none" or scored.candidate.backend is not None:
         return describe_job(scored.job)

@@ -1,8 +1,10 @@
 """A decision in words and in the JSON names that others build on: why, why not, and the exact serve command."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+from planner.domain.choose.candidates import Candidate
 from planner.domain.choose.objective import Scored
 from planner.domain.choose.serve import serve_command
 from planner.domain.facts.hardware import Target
@@ -13,6 +15,7 @@ from planner.domain.predict.job_cost import JobCost
 from planner.domain.predict.memory import MemoryEstimate
 from planner.domain.predict.quality import QualityPrediction
 from planner.domain.predict.speed import SpeedPrediction
+from planner.domain.units import Rounded
 
 
 def describe_request(request: Request, workload: Workload) -> dict[str, Any]:
@@ -140,21 +143,24 @@ def describe_memory(memory: MemoryEstimate) -> dict[str, Any]:
     }
 
 
-def describe_quality(prediction: QualityPrediction) -> dict[str, Any]:
-    """A benchmark's prediction, in its own unit."""
-    return {
-        "expected": prediction.expected,
-        "low": prediction.low,
-        "high": prediction.high,
-        "expected_delta": prediction.expected_delta,
-        "low_delta": prediction.low_delta,
-        "high_delta": prediction.high_delta,
-        "loss": prediction.loss,
-        "loss_high": prediction.loss_high,
-        "n_measurements": prediction.n_measurements,
-        "sources": list(prediction.sources),
-        "basis": prediction.basis,
-    }
+@lru_cache(maxsize=4096)
+def describe_quality(prediction: QualityPrediction) -> Mapping[str, Any]:
+    """A benchmark's prediction, in its own unit: written once, for it stands in many alternatives."""
+    return Rounded.of(
+        {
+            "expected": prediction.expected,
+            "low": prediction.low,
+            "high": prediction.high,
+            "expected_delta": prediction.expected_delta,
+            "low_delta": prediction.low_delta,
+            "high_delta": prediction.high_delta,
+            "loss": prediction.loss,
+            "loss_high": prediction.loss_high,
+            "n_measurements": prediction.n_measurements,
+            "sources": list(prediction.sources),
+            "basis": prediction.basis,
+        }
+    )
 
 
 def describe_speed(speed: SpeedPrediction) -> dict[str, Any]:
@@ -180,28 +186,30 @@ def describe_speed(speed: SpeedPrediction) -> dict[str, Any]:
     }
 
 
-def describe_job(job: JobCost) -> dict[str, Any]:
-    """The job's own cost."""
-    return {
-        "backend": job.backend,
-        "minutes": job.minutes,
-        "vram_bytes": job.vram_bytes,
-        "ram_bytes": job.ram_bytes,
-        "disk_bytes": job.disk_bytes,
-        "calibration_samples": job.calibration_samples,
-        "calibration_tokens": job.calibration_tokens,
-        "intervals": {
-            "minutes": [job.minutes_low, job.minutes_high],
-            "ram_bytes": [job.ram_low_bytes, job.ram_high_bytes],
-        },
-        "basis": job.basis,
-        "sources": list(job.sources),
-    }
+@lru_cache(maxsize=4096)
+def describe_job(job: JobCost) -> Mapping[str, Any]:
+    """The job's own cost: written once, for it stands in many alternatives."""
+    return Rounded.of(
+        {
+            "backend": job.backend,
+            "minutes": job.minutes,
+            "vram_bytes": job.vram_bytes,
+            "ram_bytes": job.ram_bytes,
+            "disk_bytes": job.disk_bytes,
+            "calibration_samples": job.calibration_samples,
+            "calibration_tokens": job.calibration_tokens,
+            "intervals": {
+                "minutes": [job.minutes_low, job.minutes_high],
+                "ram_bytes": [job.ram_low_bytes, job.ram_high_bytes],
+            },
+            "basis": job.basis,
+            "sources": list(job.sources),
+        }
+    )
 
 
-def describe_finding(scored: Scored, finding: Finding) -> dict[str, Any]:
+def describe_finding(candidate: Candidate, finding: Finding) -> dict[str, Any]:
     """One reason why one candidate was not taken."""
-    candidate = scored.candidate
     rejected: dict[str, Any] = {
         "scheme": candidate.scheme.name,
         "method": candidate.method,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from planner.domain.choose.candidates import Candidate, Tables
-from planner.domain.choose.legality import judge_candidate
+from planner.domain.choose.legality import Verdict, judge_candidate
 from planner.domain.choose.objective import Scored
 from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.gguf import container_bytes
@@ -42,6 +42,15 @@ class PlanInputs:
     """Hashes and versions of the inputs, as the record lists them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A candidate, the memory it takes, and whether it may load."""
+
+    candidate: Candidate
+    memory: MemoryEstimate
+    verdict: Verdict
+
+
 class Predictor:
     """Predicts candidates of one model on one target, sharing what candidates have in common."""
 
@@ -55,11 +64,10 @@ class Predictor:
         self._memory: dict[tuple[str, str, int | None, int, str, Placement], MemoryEstimate] = {}
         self._quality: dict[tuple[str, str, int | None, str], QualityPrediction] = {}
 
-    def score(self, candidate: Candidate) -> Scored:
-        """Judge and predict one candidate."""
+    def judge(self, candidate: Candidate) -> Judged:
+        """What it takes, and whether it may load: enough to refuse it."""
         inputs = self.inputs
         memory = self.memory_of(candidate)
-        stored = self.stored_of(candidate)
         verdict = judge_candidate(
             candidate,
             request=inputs.request,
@@ -68,6 +76,13 @@ class Predictor:
             tables=inputs.tables,
             memory=memory,
         )
+        return Judged(candidate, memory, verdict)
+
+    def score(self, judged: Judged) -> Scored:
+        """Everything else that is predicted about a candidate."""
+        inputs = self.inputs
+        candidate = judged.candidate
+        stored = self.stored_of(candidate)
         sequences = -(-self.workload.concurrency // candidate.placement.dp)
         bytes_read = bytes_read_per_step(stored, inputs.model, sequences)
         tp = candidate.placement.tp
@@ -91,8 +106,8 @@ class Predictor:
         artifact = self.artifact_bytes(candidate, stored)
         return Scored(
             candidate=candidate,
-            verdict=verdict,
-            memory=memory,
+            verdict=judged.verdict,
+            memory=judged.memory,
             quality=self.quality_of(candidate, self.workload.task),
             also_quality=(self.quality_of(candidate, HELD_OUT_TEXT),),
             speed=speed,

@@ -74,11 +74,9 @@ def _other_targets(inputs: PlanInputs) -> Iterator[Change]:
 def _best_choice(inputs: PlanInputs) -> str | None:
     workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
     predictor = Predictor(inputs, tensor_layout(inputs.model), workload)
-    scored = [
-        predictor.score(candidate)
-        for candidate in enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
-    ]
-    legal = [item for item in scored if item.verdict.status == "legal"]
+    candidates = enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
+    judged = [predictor.judge(candidate) for candidate in candidates]
+    legal = [predictor.score(item) for item in judged if item.verdict.status == "legal"]
     ranking = rank(legal, inputs.request.objective, inputs.request.schemes)
     if not ranking.admitted:
         return None

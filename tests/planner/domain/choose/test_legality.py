@@ -27,7 +27,7 @@ def judge(plan_inputs):
                 candidate.group_size,
                 candidate.placement,
                 candidate.prebuilt is not None,
-            ): predictor.score(candidate).verdict
+            ): predictor.judge(candidate).verdict
             for candidate in enumerate_candidates(inputs.request, model, target, inputs.tables)
         }
 
