@@ -24,6 +24,7 @@ RULE_TABLES = (
     "engine_kin",
     "job_costs",
     "benchmarks",
+    "links",
     "reference_targets",
     "accelerators",
 )
@@ -54,6 +55,7 @@ def make_planning_tables(rows: Mapping[str, Sequence[Row]]) -> Tables:
             for row in rows["job_costs"]
         },
         benchmarks=make_benchmarks(rows["benchmarks"]),
+        links={(row["link"], row["term"]): make_constant(row) for row in rows["links"]},
         reference_targets=make_reference_targets(rows["reference_targets"], rows["accelerators"]),
     )
 

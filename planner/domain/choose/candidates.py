@@ -6,6 +6,7 @@ Recipes, engines and published checkpoints are tables; this module multiplies th
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from planner.domain.choose.placements import find_placements
 from planner.domain.errors import BadInput
 from planner.domain.facts.gguf import GgufTables
 from planner.domain.facts.hardware import DeviceKind, Target
@@ -15,6 +16,7 @@ from planner.domain.facts.request import Request
 from planner.domain.facts.scheme import Prebuilt, Recipe, Scheme
 from planner.domain.predict.constants import MemoryConstants
 from planner.domain.predict.job_cost import JobConstants
+from planner.domain.predict.links import LinkConstants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Tables:
     jobs: JobConstants
     benchmarks: Mapping[str, tuple[str, ...]]
     """By task: the benchmark that quality is judged on, then its relatives."""
+    links: LinkConstants
     reference_targets: Sequence[Target]
     """Targets that are tried, smallest first, to say what would do when nothing fits."""
 
@@ -110,6 +113,8 @@ def enumerate_candidates(
     ]
     if not recipes and not prebuilt:
         raise _nothing_to_weigh(request, target, tables)
+    splits = {engine.split for engine in tables.engines.values()}
+    places = {split: find_placements(target.devices, split) for split in splits}
     candidates = [
         Candidate(
             scheme=tables.schemes[recipe.scheme, recipe.format],
@@ -127,7 +132,7 @@ def enumerate_candidates(
         for recipe in recipes
         for group_size in recipe.group_sizes
         if request.group_size is None or group_size == request.group_size
-        for placement in placements(len(target.devices), tables.engines[recipe.engine].split)
+        for placement in places[tables.engines[recipe.engine].split]
     ]
     candidates += [
         Candidate(
@@ -145,7 +150,7 @@ def enumerate_candidates(
         )
         for row in prebuilt
         if request.group_size is None or row.group_size == request.group_size
-        for placement in placements(len(target.devices), tables.engines[row.engine].split)
+        for placement in places[tables.engines[row.engine].split]
     ]
     if not candidates:
         raise BadInput(
@@ -166,22 +171,6 @@ def _is_asked_for(request: Request, scheme: str, method: str) -> bool:
     if request.schemes and scheme not in request.schemes:
         return False
     return request.method is None or method == request.method
-
-
-def placements(devices: int, split: str) -> list[Placement]:
-    """Every way to use all devices: tensor x pipeline x replicas, or layer split x replicas."""
-    found = []
-    for dp in _divisors(devices):
-        each = devices // dp
-        if split == "layer":
-            found.append(Placement(pp=each, dp=dp))
-        else:
-            found += [Placement(tp=tp, pp=each // tp, dp=dp) for tp in reversed(_divisors(each))]
-    return found
-
-
-def _divisors(number: int) -> list[int]:
-    return [part for part in range(1, number + 1) if number % part == 0]
 
 
 def _engines(request: Request, target: Target, tables: Tables) -> set[str]:

@@ -268,6 +268,7 @@ def list_warnings(
     if remark:
         warnings.append(remark)
     if chosen is not None:
+        warnings += _list_unused(chosen, target)
         if chosen.quality.basis in {"prior", "insufficient"} and chosen.candidate.method != "none":
             known = "not measured anywhere near it" if chosen.quality.basis == "prior" else "unknown"
             warnings.append(
@@ -282,6 +283,22 @@ def list_warnings(
             "calibrate on text of your own domain when there is some, and measure on your own task"
         )
     return warnings
+
+
+def _list_unused(chosen: Scored, target: Target) -> list[str]:
+    """Devices that the chosen placement leaves free, and whose identifiers its command still lacks."""
+    used = chosen.candidate.placement.devices
+    free = target.devices[used:]
+    said = (
+        [f"{Target(devices=free).label} stays free: {chosen.candidate.placement.label} uses {used}"]
+        if free
+        else []
+    )
+    if target.devices[0].is_instance:
+        said.append(
+            "put the instances' own identifiers for MIG-UUID-n in the command: nvidia-smi -L lists them"
+        )
+    return said
 
 
 def _list_other_bases(model_id: str, admitted: Sequence[Scored]) -> list[str]:

@@ -5,11 +5,13 @@ rules below. A candidate is legal when a kernel admits it, nothing refuses it, a
 memory interval fits; unknown when no rule covers it; illegal otherwise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from planner.domain.choose.candidates import Candidate, Tables
+from planner.domain.choose.placements import is_uneven
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.kernels import Finding, Kernel, Load, find_kernel
 from planner.domain.facts.model import ModelFacts
@@ -42,6 +44,7 @@ def judge_candidate(
     memory: MemoryEstimate,
 ) -> Verdict:
     """Judge one candidate; all failing rules are reported, not the first."""
+    used = target.devices[: candidate.placement.devices]
     load = Load(
         engine=candidate.engine,
         model=model,
@@ -50,12 +53,12 @@ def judge_candidate(
         group_size=candidate.group_size,
         kv_dtype=candidate.kv_dtype,
         placement=candidate.placement,
-        device=least_able(target),
+        device=least_able(used),
         intermediate_size=candidate.intermediate_size,
     )
     kernel, findings = _find_kernel(load, tables)
     policy = _policy(candidate, request)
-    over = memory_finding(memory)
+    over = memory_finding(memory, bounded=candidate.engine == "vllm" and is_uneven(used))
     found = (*findings, *policy, *over)
     if found:
         return Verdict(status="illegal", findings=found, kernel=kernel)
@@ -76,8 +79,13 @@ def _find_kernel(load: Load, tables: Tables) -> tuple[Kernel | None, tuple[Findi
     return kernel, tuple(findings)
 
 
-def memory_finding(memory: MemoryEstimate) -> tuple[Finding, ...]:
-    """The verdict about memory alone, empty when it fits at the high end of its interval."""
+def memory_finding(memory: MemoryEstimate, *, bounded: bool = False) -> tuple[Finding, ...]:
+    """The verdict about memory alone, empty when it fits at the high end of its interval.
+
+    Args:
+        memory: what the worst device will hold.
+        bounded: whether equal shards lie on uneven devices, so that the smallest bounds all.
+    """
     if memory.fits:
         return ()
     if memory.host_usable_bytes is not None and memory.host_bytes > memory.host_usable_bytes:
@@ -90,7 +98,8 @@ def memory_finding(memory: MemoryEstimate) -> tuple[Finding, ...]:
             code="memory.over_by",
             message=f"{sure} {format_gib(memory.total_low_bytes)} to {format_gib(memory.total_high_bytes)} "
             f"on one {memory.device} ({format_gib(memory.weights_bytes)} of it weights), "
-            f"{format_gib(memory.usable_bytes)} are usable",
+            f"{format_gib(memory.usable_bytes)} are usable"
+            f"{'; shards are equal, so the smallest card bounds all' if bounded else ''}",
             numbers={
                 "total_bytes": likely,
                 "total_high_bytes": memory.total_high_bytes,
@@ -114,9 +123,9 @@ def _host_finding(needed: int, usable: int) -> Finding:
     )
 
 
-def least_able(target: Target) -> Device:
-    """The device whose kernels the whole target must make do with."""
-    return min(target.devices, key=lambda device: (device.sm or 0, device.available_bytes))
+def least_able(devices: Sequence[Device]) -> Device:
+    """The device whose kernels all of them must make do with."""
+    return min(devices, key=lambda device: (device.sm or 0, device.available_bytes))
 
 
 def _policy(candidate: Candidate, request: Request) -> tuple[Finding, ...]:

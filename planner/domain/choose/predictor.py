@@ -8,7 +8,7 @@ from planner.domain.choose.legality import Verdict, judge_candidate
 from planner.domain.choose.objective import Scored
 from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.gguf import container_bytes
-from planner.domain.facts.hardware import DeviceKind, Target
+from planner.domain.facts.hardware import Device, DeviceKind, Target
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request, Workload
@@ -17,6 +17,7 @@ from planner.domain.facts.storage import StoredBytes, bits_per_weight, bytes_rea
 from planner.domain.facts.tensors import Tensor, count_active_parameters, count_parameters, tensor_layout
 from planner.domain.predict.job_cost import NOTHING_TO_MAKE, JobCost, predict_job_cost
 from planner.domain.predict.kv_cache import kv_bytes_by_layer
+from planner.domain.predict.links import Exchange, pace_of, predict_exchange
 from planner.domain.predict.memory import MemoryEstimate, predict_memory
 from planner.domain.predict.quality import QualityAsk, QualityPrediction, predict_quality
 from planner.domain.predict.speed import held_tokens, predict_speed
@@ -60,7 +61,7 @@ class Predictor:
         self.workload = workload
         self.params = count_parameters(layout)
         self.active_params = count_active_parameters(inputs.model, layout)
-        self.slowest = min(inputs.target.devices, key=lambda device: device.bandwidth_bytes_per_s or 0)
+        self._ways: dict[tuple[str, Placement], tuple[Device, Exchange]] = {}
         self._memory: dict[tuple[str, str, int | None, int, str, Placement], MemoryEstimate] = {}
         self._quality: dict[tuple[str, str, int | None, str], QualityPrediction] = {}
 
@@ -84,6 +85,7 @@ class Predictor:
         candidate = judged.candidate
         stored = self.stored_of(candidate)
         sequences = -(-self.workload.concurrency // candidate.placement.dp)
+        device, exchange = self.way_of(candidate)
         bytes_read = bytes_read_per_step(stored, inputs.model, sequences)
         tp = candidate.placement.tp
         kv_read = sum(
@@ -94,7 +96,7 @@ class Predictor:
         speed = predict_speed(
             engine=candidate.engine,
             placement=candidate.placement,
-            device=self.slowest,
+            device=device,
             workload=self.workload,
             weights_bytes_read=bytes_read,
             kv_bytes_read=kv_read,
@@ -102,6 +104,7 @@ class Predictor:
             params_total=inputs.model.params_total,
             weight_bits=candidate.scheme.weight_bits,
             evidence=inputs.evidence,
+            exchange=exchange,
         )
         artifact = self.artifact_bytes(candidate, stored)
         return Scored(
@@ -140,7 +143,7 @@ class Predictor:
                 candidate.group_size,
                 engine=candidate.engine,
                 placement=candidate.placement,
-                devices=self.inputs.target.devices,
+                devices=self.inputs.target.devices[: candidate.placement.devices],
                 workload=self.workload,
                 kv_dtype=candidate.kv_dtype,
                 gguf=self.inputs.tables.gguf,
@@ -148,6 +151,26 @@ class Predictor:
                 host_ram_bytes=self.inputs.target.ram_bytes,
             )
         return self._memory[key]
+
+    def way_of(self, candidate: Candidate) -> tuple[Device, Exchange]:
+        """The device whose bandwidth stands for all in use, and what ranks spend on talking to each other."""
+        key = (candidate.engine, candidate.placement)
+        if key not in self._ways:
+            target, place = self.inputs.target, candidate.placement
+            used = target.devices[: place.devices]
+            is_by_layer = self.inputs.tables.engines[candidate.engine].split == "layer" and place.dp == 1
+            self._ways[key] = (
+                pace_of(used, is_by_layer=is_by_layer and place.pp > 1),
+                predict_exchange(
+                    self.inputs.model,
+                    place,
+                    used,
+                    target.link,
+                    -(-self.workload.concurrency // place.dp),
+                    self.inputs.tables.links,
+                ),
+            )
+        return self._ways[key]
 
     def quality_of(self, candidate: Candidate, task: str) -> QualityPrediction:
         """Change on the benchmark that stands for a task."""

@@ -2,9 +2,10 @@
 
 import math
 import shlex
+from collections.abc import Sequence
 
 from planner.domain.choose.candidates import Candidate
-from planner.domain.facts.hardware import Target
+from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.predict.activations_vllm import SEQUENCE_SLOTS
@@ -17,7 +18,9 @@ VISIBLE_DEVICES = {
     "amd": "HIP_VISIBLE_DEVICES",
     "intel": "ONEAPI_DEVICE_SELECTOR",
 }
-"""Variable by which a replica of llama.cpp is kept to its own devices."""
+"""Variable by which a process is kept to its own devices."""
+BY_BUS = "CUDA_DEVICE_ORDER=PCI_BUS_ID "
+"""Makes CUDA count cards as NVML does; without it the fastest comes first."""
 
 
 def artifact_name(candidate: Candidate, model_id: str) -> str:
@@ -69,7 +72,39 @@ def _vllm_command(
     parts += ["--max-num-batched-tokens", str(BATCHED_TOKENS)]
     if candidate.kv_dtype not in {"auto", "f16", "bf16"}:
         parts += ["--kv-cache-dtype", candidate.kv_dtype]
-    return shlex.join(parts)
+    used = target.devices[: placement.devices]
+    if used[0].is_instance:
+        return _replicate(parts, used, 1)
+    return _name_devices(used, target) + shlex.join(parts)
+
+
+def _name_devices(used: Sequence[Device], target: Target) -> str:
+    """What keeps a process to the devices in use; empty where all of the target's are."""
+    return "" if len(used) == len(target.devices) else _show_only(used, 0)
+
+
+def _show_only(devices: Sequence[Device], first: int) -> str:
+    """The variable that shows a process only these: by the driver's numbers where it was asked, else by their place."""
+    variable = VISIBLE_DEVICES.get(devices[0].vendor, "CUDA_VISIBLE_DEVICES")
+    if devices[0].is_instance:
+        names = [f"MIG-UUID-{first + number}" for number in range(1, len(devices) + 1)]
+        return f"{variable}={','.join(names)} "
+    known = [device.index for device in devices if device.index is not None]
+    by_bus = BY_BUS if len(known) == len(devices) and devices[0].vendor == "nvidia" else ""
+    numbers = known if len(known) == len(devices) else [first + number for number in range(len(devices))]
+    return f"{by_bus}{variable}={','.join(map(str, numbers))} "
+
+
+def _replicate(parts: Sequence[str], used: Sequence[Device], each: int) -> str:
+    """One process for every replica, each with its own devices and port."""
+    kept = [part for part in parts if part != "--data-parallel-size"]
+    if len(kept) < len(parts):
+        kept.pop(list(parts).index("--data-parallel-size"))
+    return " & ".join(
+        f"{_show_only(used[first : first + each], first)}"
+        f"{shlex.join([*kept, '--port', str(FIRST_PORT + first // each)])}"
+        for first in range(0, len(used), each)
+    )
 
 
 def _utilisation(target: Target) -> str:
@@ -103,12 +138,7 @@ def _llamacpp_command(
     if candidate.kv_dtype in {"q8_0", "q4_0"}:
         parts += [] if "-fa" in parts else ["-fa", "on"]
         parts += ["-ctk", candidate.kv_dtype, "-ctv", candidate.kv_dtype]
+    used = target.devices[: candidate.placement.devices]
     if candidate.placement.dp == 1:
-        return shlex.join(parts)
-    each = candidate.placement.pp
-    return " & ".join(
-        f"{VISIBLE_DEVICES.get(target.devices[0].vendor, 'CUDA_VISIBLE_DEVICES')}="
-        f"{','.join(str(replica * each + index) for index in range(each))} "
-        f"{shlex.join([*parts, '--port', str(FIRST_PORT + replica)])}"
-        for replica in range(candidate.placement.dp)
-    )
+        return _name_devices(used, target) + shlex.join(parts)
+    return _replicate(parts, used, candidate.placement.pp)

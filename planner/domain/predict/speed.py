@@ -3,6 +3,7 @@
     decode      a token reads the rank's weights and the sequence's KV cache once:
                 seconds = bytes / (bandwidth x efficiency), summed over pipeline or layer stages
     prefill     2 x parameters x tokens FLOPs over the devices that compute at once
+    talk        ranks of tensor parallel wait for each other in every layer (predict/links.py)
     all users   one read of the weights serves every sequence of the batch; KV is read for each
 
 Efficiencies are quantiles (5, 50, 95 %) of measured figures of the same engine: this home's own on the same kind
@@ -18,6 +19,7 @@ from planner.domain.facts.evidence import Efficiency, EvidenceBase, size_class
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
+from planner.domain.predict.links import Exchange
 
 MIN_FIGURES = 5
 NARROWEST = 1.05
@@ -28,6 +30,7 @@ what reruns on a busy machine were seen to differ by."""
 CPU_DIVISORS = (4.0, 2.0, 1.0)
 """A guess: published shares are nearly all from GPUs and Macs, and CPUs here reached a fifth to a third of them with
 a small model. Low, likely and high are divided by these until this home has measured its own."""
+NO_EXCHANGE = Exchange()
 WIDTH_CENTRES: Mapping[str, float] = {"4 bits": 4.5, "8 bits": 8.25, "16 bits": 16.0}
 """Stored bits that stand for each class of weight widths in the evidence."""
 
@@ -64,6 +67,7 @@ def predict_speed(
     params_total: float,
     weight_bits: float,
     evidence: EvidenceBase,
+    exchange: Exchange = NO_EXCHANGE,
 ) -> SpeedPrediction:
     """Speed of one candidate.
 
@@ -78,6 +82,7 @@ def predict_speed(
         params_total: parameters of the whole model.
         weight_bits: stored bits of a weight, for kernels of different widths reach different shares.
         evidence: measured efficiencies.
+        exchange: what ranks spend on talking to each other, beside what the roofline counts.
     """
     decode = find_efficiency(evidence, engine, device, "decode", weight_bits, params_total)
     if decode is None or not device.bandwidth_bytes_per_s:
@@ -98,18 +103,22 @@ def predict_speed(
     bytes_per_step = weights_bytes_read / placement.tp + sequences * kv_bytes_read
     peak_rate = device.bandwidth_bytes_per_s / bytes_per_step
     start_rate = device.bandwidth_bytes_per_s * placement.tp / weights_bytes_read
-    steps = [peak_rate * share for share in (decode.low, decode.likely, decode.high)]
+    talks = (exchange.step_high, exchange.step_likely, exchange.step_low)
+    shares = (decode.low, decode.likely, decode.high)
+    steps = [1 / (1 / (peak_rate * share) + talk) for share, talk in zip(shares, talks, strict=True)]
+    starts = [1 / (1 / (start_rate * share) + talk) for share, talk in zip(shares, talks, strict=True)]
     prefill = find_efficiency(evidence, engine, device, "prefill", weight_bits, params_total)
     prefill_rate = ttft = None
     if prefill is not None and device.fp16_flops:
-        prefill_rate = device.fp16_flops * placement.tp * prefill.likely / (2 * params)
+        computed = device.fp16_flops * placement.tp * prefill.likely / (2 * params)
+        prefill_rate = 1 / (1 / computed + exchange.prompt_token)
         ttft = 1000 * workload.context_tokens * workload.prompt_share / prefill_rate
     return SpeedPrediction(
         decode_tokens_per_s=steps[1],
         decode_low=steps[0],
         decode_high=steps[2],
         total_tokens_per_s=steps[1] * workload.concurrency,
-        decode_at_start=(start_rate * decode.low, start_rate * decode.likely, start_rate * decode.high),
+        decode_at_start=(starts[0], starts[1], starts[2]),
         prefill_tokens_per_s=prefill_rate,
         ttft_ms=ttft,
         itl_ms=1000 / steps[1],

@@ -2,7 +2,8 @@
 
 import pytest
 
-from planner.domain.choose.candidates import enumerate_candidates, placements
+from planner.domain.choose.candidates import enumerate_candidates
+from planner.domain.choose.placements import placements
 from planner.domain.errors import BadInput
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Request

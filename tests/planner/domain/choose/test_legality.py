@@ -105,7 +105,7 @@ def test_all_failing_rules_are_reported(judge, qwen72b, a_target):
 
 def test_the_least_able_card_decides_for_a_mixed_target(a_device):
     mixed = Target(devices=(a_device("NVIDIA H100 80GB SXM5"), a_device("NVIDIA T4")))
-    assert least_able(mixed).name == "NVIDIA T4"
+    assert least_able(mixed.devices).name == "NVIDIA T4"
 
 
 def test_every_finding_has_a_code_a_sentence_and_a_source(judge, qwen72b, a_target):
