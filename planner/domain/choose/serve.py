@@ -67,7 +67,7 @@ def _vllm_command(
     if candidate.scheme.name == "F16" and candidate.method == "none":
         parts += ["--dtype", "half"]
     parts += ["--max-model-len", str(workload.context_tokens)]
-    parts += ["--gpu-memory-utilization", _utilisation(target)]
+    parts += ["--gpu-memory-utilization", _utilisation(target.devices[: placement.devices])]
     parts += ["--max-num-seqs", str(max(SEQUENCE_SLOTS, sequences))]
     parts += ["--max-num-batched-tokens", str(BATCHED_TOKENS)]
     if candidate.kv_dtype not in {"auto", "f16", "bf16"}:
@@ -84,7 +84,7 @@ def _name_devices(used: Sequence[Device], target: Target) -> str:
 
 
 def _show_only(devices: Sequence[Device], first: int) -> str:
-    """The variable that shows a process only these: by the driver's numbers where it was asked, else by their place."""
+    """The variable that shows a process only these: by the driver's numbers where known, else by their place."""
     variable = VISIBLE_DEVICES.get(devices[0].vendor, "CUDA_VISIBLE_DEVICES")
     if devices[0].is_instance:
         names = [f"MIG-UUID-{first + number}" for number in range(1, len(devices) + 1)]
@@ -107,11 +107,11 @@ def _replicate(parts: Sequence[str], used: Sequence[Device], each: int) -> str:
     )
 
 
-def _utilisation(target: Target) -> str:
+def _utilisation(used: Sequence[Device]) -> str:
     """Share of a whole card that vLLM is told: it wants so much free at its start, so less where others hold some."""
     shares = [
         float(UTILISATION) * device.available_bytes / device.total_bytes
-        for device in target.devices
+        for device in used
         if device.held_bytes
     ]
     return f"{math.floor(100 * min(shares)) / 100:.2f}" if shares else UTILISATION

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from planner.domain.choose.candidates import enumerate_candidates
 from planner.domain.choose.placements import find_placements, is_uneven
 from planner.domain.choose.serve import serve_command
 from planner.domain.facts.kernels import Placement
+from planner.domain.facts.request import Request, Workload
 
 
 @pytest.fixture
@@ -53,8 +55,6 @@ def test_a_card_that_others_fill_counts_as_smaller(cards):
 @pytest.fixture
 def served(plan_inputs, a_model, tables):
     """The command that serves the first candidate of an engine with a placement on a target."""
-    from planner.domain.choose.candidates import enumerate_candidates
-    from planner.domain.facts.request import Request, Workload
 
     def build(target, engine, **placement):
         model = a_model()
