@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from planner.domain.errors import Ambiguous, BadInput, UnknownModel
 from planner.domain.facts.model import ModelFacts
@@ -42,6 +43,8 @@ QUANTIZED_MARKS = frozenset(_QUANTIZED_WORDS.split())
 SIZES_DIFFER = 1.05
 """Parameter counts further apart than this are different sizes, not two prints of one."""
 
+NEAR = 0.7
+"""Likeness of spelling plus the share of words in common from which a name is suggested."""
 MAX_SUGGESTIONS = 3
 MAX_CHOICES = 8
 MAX_NAME_LENGTH = 200
@@ -187,19 +190,29 @@ class ModelNames:
         hint = f" Did you mean {' or '.join(near)}?" if near else " Give an id of the catalogue or a folder."
         return UnknownModel("model.unknown", f'no model called "{shown}".{hint}', suggestions=near)
 
+    @cached_property
+    def _spelled(self) -> list[tuple[str, frozenset[str], ModelFacts]]:
+        """Every name as it is written, with its words; cut when a first name is not found."""
+        spelled = {" ".join(cut_name(entry.model)): entry.model for entry in self._entries}
+        spelled |= {alias: entry.model for entry in self._entries for alias in entry.model.aliases}
+        return [(name, frozenset(cut_words(name)), model) for name, model in spelled.items()]
+
     def _near_misses(self, words: str) -> list[str]:
         """Rows spelled alike, and rows of the same family and size."""
         wanted = frozenset(cut_words(words[:MAX_NAME_LENGTH].rpartition("/")[2])) - UNTOLD
-        spelled = {" ".join(cut_name(entry.model)): entry.model for entry in self._entries}
-        by_alias = {alias: entry.model for entry in self._entries for alias in entry.model.aliases}
-        text = words[:MAX_NAME_LENGTH].lower()
-        scored = [
-            (difflib.SequenceMatcher(None, text, name).ratio() + share(wanted, name), model)
-            for name, model in (spelled | by_alias).items()
-        ]
+        matcher = difflib.SequenceMatcher(None, "", words[:MAX_NAME_LENGTH].lower())
+        scored = []
+        for name, cut, model in self._spelled:
+            shared = len(wanted & cut) / len(wanted) if wanted else 0.0
+            matcher.set_seq1(name)
+            if matcher.real_quick_ratio() + shared < NEAR or matcher.quick_ratio() + shared < NEAR:
+                continue
+            score = matcher.ratio() + shared
+            if score >= NEAR:
+                scored.append((score, model))
         near: list[str] = []
-        for score, model in sorted(scored, key=lambda pair: (pair[0], pair[1].released), reverse=True):
-            if score < 0.7 or len(near) == MAX_SUGGESTIONS:
+        for _, model in sorted(scored, key=lambda pair: (pair[0], pair[1].released), reverse=True):
+            if len(near) == MAX_SUGGESTIONS:
                 break
             if model.model_id not in near:
                 near.append(model.model_id)
@@ -314,11 +327,6 @@ def add_suffix(model_id: str, asked: Sequence[str]) -> str:
         stem = model_id.removesuffix("-hf")
         return f"{stem}-{suffix.lower() if suffix == 'Chat' else suffix}-hf"
     return f"{model_id}-{suffix}"
-
-
-def share(wanted: frozenset[str], name: str) -> float:
-    """Part of the wanted words that a name has, sizes counted like names."""
-    return len(wanted & set(cut_words(name))) / len(wanted) if wanted else 0.0
 
 
 def format_params(count: int) -> str:
