@@ -20,7 +20,12 @@ from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.tensors import tensor_layout
 from planner.domain.predict.constants import Constant
-from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY, constants_of_build, read_options
+from planner.domain.predict.llamacpp_builds import (
+    LLAMACPP_FAMILY,
+    cache_constants,
+    constants_of_build,
+    read_options,
+)
 
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 
@@ -92,7 +97,8 @@ def _own_constants(
         prompts = ask.prompt_tokens * workload.concurrency
         batched = min(batched, prompts) if batched else prompts
     constants[engine, "batched_tokens"] = Constant(batched, batched, batched, "as asked")
-    return {**constants, **_read_options(engine, ask.engine_options)}
+    implied = cache_constants(engine, ask.kv_dtype)
+    return {**constants, **implied, **_read_options(engine, ask.engine_options)}
 
 
 def _read_options(engine: str, options: Mapping[str, Any]) -> Mapping[tuple[str, str], Constant]:

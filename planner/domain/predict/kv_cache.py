@@ -78,7 +78,7 @@ def held_tokens_of_layers(
     block = BLOCK_TOKENS.get(engine, 1)
     held = -(-tokens // block) * block
     windowed = held
-    if model.sliding_window and rules.is_windowed:
+    if model.sliding_window and rules.is_windowed and not _keeps_every_token(model, engine):
         kept = model.sliding_window + WINDOW_SLACK_TOKENS.get(engine, 0)
         windowed = min(held, -(-kept // block) * block)
     by_letter = {**dict.fromkeys(ATTENDING, held), "W": windowed, "X": windowed, "Y": windowed}
@@ -86,6 +86,14 @@ def held_tokens_of_layers(
     return tuple(
         by_letter.get(letter, 0) if layer < last else 0 for layer, letter in enumerate(mixers_of(model))
     )
+
+
+def _keeps_every_token(model: ModelFacts, engine: str) -> bool:
+    """Whether an engine disregards the window: llama.cpp does where every layer has one (Mistral 7B v0.1, Phi-3).
+
+    Its windowed cache exists beside one of full layers only; Phi-3's window is turned off by name (pull 13676).
+    """
+    return engine in LLAMACPP_FAMILY and set(mixers_of(model)) == {"W"}
 
 
 @lru_cache(maxsize=4096)

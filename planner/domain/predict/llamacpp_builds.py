@@ -23,6 +23,8 @@ OPTIONS: Mapping[str, tuple[str, float]] = {
 }
 """Engine option → the term it sets, and the highest value it takes."""
 BUILD = re.compile(r"(?<![\w.])b?(\d{3,5})(?![\w.]|-\d)")
+QUANTIZED_CACHE = re.compile(r"i?q\d")
+"""Types of a KV cache that have blocks: q8_0, q4_0, iq4_nl, …"""
 BACKENDS: Mapping[str, str] = {"vulkan": "vulkan", "hip": "hip", "rocm": "hip", "rocwmma": "hip"}
 """Words of a version or of an engine's name → the backend that they name."""
 LATENT_CACHE_OF_MLA = {0: 2.0, 1: 1.0, 2: 0.0, 3: 0.0}
@@ -55,6 +57,14 @@ def constants_of_build(constants: MemoryConstants, engine: str, version: str | N
             dated.append((int(since), term))
     then = {(engine, term): constants[f"{engine}@{since}", term] for since, term in sorted(dated)}
     return {**constants, **then, **said}
+
+
+def cache_constants(engine: str, kv_dtype: str) -> dict[tuple[str, str], Constant]:
+    """What a type of the KV cache implies: llama.cpp takes quantized values with flash attention only."""
+    if engine not in LLAMACPP_FAMILY or not QUANTIZED_CACHE.match(kv_dtype):
+        return {}
+    source = "llama-context.cpp: a quantized V cache requires flash attention"
+    return {(engine, "flash_attention"): Constant(1, 1, 1, source)}
 
 
 def read_options(engine: str, options: Mapping[str, Any]) -> dict[tuple[str, str], Constant]:

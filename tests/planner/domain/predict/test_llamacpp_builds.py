@@ -5,6 +5,7 @@ import pytest
 from planner.domain.errors import BadInput
 from planner.domain.predict.kv_cache import cache_rules, kv_bytes_by_layer
 from planner.domain.predict.llamacpp_builds import (
+    cache_constants,
     constants_of_build,
     read_backend,
     read_build,
@@ -96,3 +97,17 @@ def test_options_stand_in_for_defaults():
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(BadInput, match="whole number"):
         read_options("llama.cpp", options)
+
+
+def test_quantized_values_need_flash_attention():
+    assert cache_constants("llama.cpp", "q8_0")["llama.cpp", "flash_attention"].low == 1
+    assert cache_constants("llama.cpp", "f16") == cache_constants("vllm", "fp8") == {}
+
+
+@pytest.mark.parametrize("model_id", ["mistralai/Mistral-7B-v0.1", "microsoft/Phi-3-mini-4k-instruct"])
+def test_a_window_in_every_layer_is_disregarded(catalogue_model, model_id):
+    model = catalogue_model(model_id)
+    # 16,384 tokens, keys and values in 2 bytes, whatever the window
+    found = kv_bytes_by_layer(model, "f16", 16384, engine="llama.cpp", tp=1)
+    assert set(found) == {16384 * 2 * model.num_kv_heads * model.head_dim * 2}
+    assert sum(found) > sum(kv_bytes_by_layer(model, "f16", 16384, engine="vllm", tp=1))

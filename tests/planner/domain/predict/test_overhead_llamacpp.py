@@ -74,3 +74,23 @@ def test_a_backend_that_nobody_said_lies_between_those_that_were(on_strix_halo):
     )
     assert vulkan.overhead_bytes < unsaid.overhead_bytes < hip.overhead_bytes
     assert unsaid.total_high_bytes >= max(vulkan.total_bytes, hip.total_bytes)
+
+
+def test_a_small_mac_runs_what_it_was_measured_running(tables, catalogue_model, a_device):
+    """evidence/speed.csv: Meta-Llama-3-8B Q4_K_M on an M1 with 8 GB, build 2797, 512 tokens."""
+    found = predict_memory(
+        catalogue_model("meta-llama/Meta-Llama-3-8B"),
+        tables.schemes["Q4_K_M", "gguf"],
+        None,
+        engine="llama.cpp",
+        placement=Placement(),
+        devices=(a_device("Apple M1 8GB"),),
+        workload=Workload(context_tokens=512, concurrency=1),
+        kv_dtype="f16",
+        gguf=tables.gguf,
+        constants=constants_of_build(tables.memory, "llama.cpp", "858f6b73 (2797)"),
+    )
+    # its log's buffers: 4403.50 MiB of weights, 64 of cache, 258.5 of compute
+    buffers = found.weights_bytes + found.kv_cache_bytes + found.activation_bytes
+    assert buffers == pytest.approx((4403.5 + 64 + 258.5) * MIB, abs=0.1 * MIB)
+    assert found.fits
