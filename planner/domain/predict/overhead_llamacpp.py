@@ -5,8 +5,8 @@
     converted matrix    hipBLAS multiplies in 16 bits: the widest matrix of a layer, converted for a prompt's batch
     host embedding      pinned host memory is device memory on an APU: Vulkan's input embedding counts
 
-Rows are `llama.cpp@vulkan`, `llama.cpp@hip` (the backend that a version names) and `llama.cpp@amd` (an AMD device
-of which nobody said; `@apple` likewise) in `data/engine_memory.csv`, read off 393 amdgpu-gtt+vram-peak rows of seven models in
+Rows are `llama.cpp@vulkan` and `@hip` (the backend that a version names), `@amd` and `@apple` (a device of which
+nobody said) in `data/engine_memory.csv`, AMD's read off 393 amdgpu-gtt+vram-peak rows of seven models in
 `evidence/memory_truth.csv` (one Strix Halo machine, 2025). Known error there: 1.0 % of the total, 1.4 % with AMDVLK,
 whose heaps take 6 to 7 % more; leaving any one model out moves the fitted context by less than 30 MiB. What a prompt
 without flash attention takes from HIP's pool beyond 2,048 tokens (up to 1.2 GiB for gpt-oss-20b) is not modelled.
