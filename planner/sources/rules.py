@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from planner.domain.choose.candidates import Engine, EngineKin, Tables
+from planner.domain.facts.engine_options import EngineOption
 from planner.domain.facts.gguf import DynamicMix, GgmlType, MixRule, make_tables
 from planner.domain.facts.hardware import DeviceKind, Target, make_device
 from planner.domain.facts.kernels import PREDICATES, EngineRule, RuleRole, make_rulebook
-from planner.domain.facts.scheme import Prebuilt, Recipe, ScaleLayout, Scheme
+from planner.domain.facts.scheme import NativeStorage, Prebuilt, Recipe, ScaleLayout, Scheme
 from planner.domain.predict.constants import Constant
+from planner.domain.predict.engine_defaults import CARDS, EngineDefault, read_version
 from planner.sources.tables import Row, make_accelerator, split, to_int
 
 RULE_TABLES = (
@@ -22,6 +24,9 @@ RULE_TABLES = (
     "gguf_dynamic",
     "engine_memory",
     "engine_kin",
+    "engine_defaults",
+    "engine_options",
+    "native",
     "job_costs",
     "benchmarks",
     "links",
@@ -50,6 +55,12 @@ def make_planning_tables(rows: Mapping[str, Sequence[Row]]) -> Tables:
             row["engine"]: EngineKin(memory_of=row["memory_of"], note=row["note"])
             for row in rows["engine_kin"]
         },
+        defaults=[make_default(row) for row in rows["engine_defaults"]],
+        options=[
+            EngineOption(engine=row["engine"], option=row["option"], sets=row["sets"])
+            for row in rows["engine_options"]
+        ],
+        native=[make_native(row) for row in rows["native"]],
         jobs={
             (row["backend"], row["method"], row["where"], row["term"]): make_constant(row)
             for row in rows["job_costs"]
@@ -107,6 +118,36 @@ def make_prebuilt(row: Row) -> Prebuilt:
         intermediate_size=to_int(row["intermediate_size"]),
         note=row["note"],
         source=row["source"],
+    )
+
+
+def make_native(row: Row) -> NativeStorage:
+    """One row of `native.csv`."""
+    return NativeStorage(
+        model_id=row["model_id"],
+        scheme=row["scheme"],
+        format=row["format"],
+        group_size=to_int(row["group_size"]),
+        left=frozenset(split(row["left"])),
+        left_ends=row["left_ends"] == "yes",
+        source=row["source"],
+    )
+
+
+def make_default(row: Row) -> EngineDefault:
+    """One row of `engine_defaults.csv`.
+
+    Raises:
+        ValueError: it names a set of cards that nothing defines.
+    """
+    if row["cards"] and row["cards"] not in CARDS:
+        raise ValueError(f"engine_defaults.csv, {row['term']}: no set of cards called {row['cards']}")
+    return EngineDefault(
+        engine=row["engine"],
+        since=read_version(row["since"]) or (0,),
+        cards=row["cards"],
+        term=row["term"],
+        constant=make_constant(row),
     )
 
 

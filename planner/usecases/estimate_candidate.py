@@ -20,6 +20,7 @@ from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.facts.request_words import CPU, HOST_MARK, THIS_MACHINE
 from planner.domain.units import format_gib, round_significant
 from planner.usecases.plan_model import say_others
+from planner.usecases.read_engine_options import read_engine_options
 from planner.usecases.read_estimate import NO_ACCELERATOR, EstimateFields, read_estimate
 from planner.usecases.workshop import Workshop
 
@@ -32,7 +33,9 @@ def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[st
         Ambiguous: words that mean several cards or models.
         UnknownModel: no model of that name.
     """
-    asked = read_estimate(fields, workshop.knowledge.spellings())
+    options = read_engine_options(fields, workshop)
+    asked = read_estimate(options.fields, workshop.knowledge.spellings())
+    asked = replace(asked, candidate=options.complete(asked.candidate))
     version = workshop.knowledge.version()
     tables = workshop.knowledge.tables(version)
     match = _find_original(workshop, asked.model)
@@ -54,7 +57,7 @@ def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[st
         request=request,
         model=match.model,
         model_id=match.typed,
-        notes=(*_notes(match), *asked.notes),
+        notes=(*_notes(match), *asked.notes, *options.notes),
         target=replace(
             target,
             devices=tuple(_hold(device, asked.free_bytes) for device in target.devices[: placement.devices]),

@@ -11,22 +11,14 @@ from planner.domain.facts.request_devices import MAX_DEVICES, DeviceAsk, read_de
 from planner.domain.facts.request_options import MAX_CONCURRENCY, MAX_CONTEXT, read_number
 from planner.domain.facts.spellings import Spellings, shorten
 from planner.domain.predict.kv_cache import KV_DTYPE_BYTES
-from planner.usecases.read_options import unfold_options
 
 NEEDED = ("model", "scheme", "device")
-PLACEMENT = ("tp", "pp", "dp")
+PLACEMENT = ("tp", "pp", "dp", "ep")
 TOKENS = ("context", "prompt_tokens", "max_num_batched_tokens")
 OPTIONAL = frozenset(
     {
-        *("method", "format", "group_size", "engine", "engine_version", "count", "ep", "offload"),
-        *(
-            "concurrency",
-            "kv_dtype",
-            "free_bytes",
-            "gpu_memory_utilization",
-            "engine_options",
-            "enforce_eager",
-        ),
+        *("method", "format", "group_size", "engine", "engine_version", "count", "offload"),
+        *("concurrency", "kv_dtype", "free_bytes", "gpu_memory_utilization", "engine_options"),
         *PLACEMENT,
         *TOKENS,
     }
@@ -65,9 +57,8 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
         BadInput: `estimate.unknown_field`, `.missing_field`, `.bad_field`, `.not_modelled`, `scheme.unknown`,
             `method.unknown` or `engine.unknown`.
     """
-    given = unfold_options({name: value for name, value in fields.items() if value is not None})
+    given = {name: value for name, value in fields.items() if value is not None}
     _check_names(given)
-    _refuse_unmodelled(given)
     device, count = _read_device(given, spellings)
     reading = read_scheme(str(given["scheme"]), spellings)
     group = given.get("group_size", reading[1])
@@ -89,14 +80,15 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
             else _whole({"group_size": group}, "group_size"),
             engine=read_word("engine", given.get("engine"), spellings),
             engine_version=None if given.get("engine_version") is None else str(given["engine_version"]),
-            **{name: _whole(given, name) for name in PLACEMENT},
+            tp=_whole(given, "tp"),
+            pp=_whole(given, "pp"),
+            dp=_whole(given, "dp"),
+            ep=_whole(given, "ep"),
             kv_dtype=_read_kv_dtype(given.get("kv_dtype") or _implied_kv_dtype(reading[0])),
             prompt_tokens=_whole(given, "prompt_tokens"),
             gpu_memory_utilization=_read_share(given.get("gpu_memory_utilization")),
-            eager=bool(given.get("enforce_eager")),
             max_num_batched_tokens=_whole(given, "max_num_batched_tokens"),
             offload=_whole(given, "offload") or 0,
-            engine_options=given.get("engine_options", {}),
         ),
     )
 
@@ -164,14 +156,6 @@ def _check_names(given: Mapping[str, Any]) -> None:
     missing = [name for name in NEEDED if not str(given.get(name) or "").strip()]
     if missing:
         raise BadInput("estimate.missing_field", f"An estimate needs {', '.join(missing)}.")
-
-
-def _refuse_unmodelled(given: Mapping[str, Any]) -> None:
-    """Parts of a placement that no formula covers yet: refused, for a number without them would be wrong."""
-    if given.get("ep", 1) != 1:
-        raise BadInput(
-            "estimate.not_modelled", "Expert parallel is not modelled yet: estimate without it (ep 1)."
-        )
 
 
 def _read_device(given: Mapping[str, Any], spellings: Spellings) -> tuple[DeviceAsk, int | None]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from planner.domain.choose.placements import find_placements
 from planner.domain.errors import BadInput
+from planner.domain.facts.engine_options import EngineOption
 from planner.domain.facts.gguf import GgufTables
 from planner.domain.facts.hardware import DeviceKind, Target
 from planner.domain.facts.kernels import Placement, Rulebook
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request
-from planner.domain.facts.scheme import Prebuilt, Recipe, Scheme
+from planner.domain.facts.scheme import NativeStorage, Prebuilt, Recipe, Scheme
 from planner.domain.predict.constants import MemoryConstants
+from planner.domain.predict.engine_defaults import EngineDefault
 from planner.domain.predict.job_cost import JobConstants
 from planner.domain.predict.links import LinkConstants
 
@@ -54,6 +56,10 @@ class Tables:
     memory: MemoryConstants
     engine_kin: Mapping[str, EngineKin]
     """By engine, for those whose memory has no constants of its own."""
+    defaults: Sequence[EngineDefault]
+    """What `memory` becomes by version and card."""
+    options: Sequence[EngineOption]
+    native: Sequence[NativeStorage]
     jobs: JobConstants
     benchmarks: Mapping[str, tuple[str, ...]]
     """By task: the benchmark that quality is judged on, then its relatives."""

@@ -15,11 +15,13 @@ from planner.domain.choose.named_candidate import EstimateAsk
 from planner.domain.choose.objective import Scored
 from planner.domain.choose.predictor import PlanInputs, Predictor
 from planner.domain.errors import BadInput
+from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Finding
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.tensors import tensor_layout
-from planner.domain.predict.constants import Constant
+from planner.domain.predict.constants import Constant, MemoryConstants
+from planner.domain.predict.engine_defaults import read_version, resolve_constants
 from planner.domain.predict.llamacpp_builds import (
     LLAMACPP_FAMILY,
     cache_constants,
@@ -38,9 +40,11 @@ def estimate_candidate(
     Raises:
         BadInput: `model.layout_not_covered`.
     """
-    tables = replace(inputs.tables, memory=_own_constants(ask, candidate.engine, inputs.tables, workload))
+    device = inputs.target.devices[0]
+    constants = _own_constants(ask, candidate.engine, inputs.tables, workload, device)
+    tables = replace(inputs.tables, memory=constants, defaults=())
     inputs = replace(inputs, tables=tables)
-    predictor = Predictor(inputs, tensor_layout(inputs.model), workload)
+    predictor = Predictor(inputs, tensor_layout(inputs.model), workload, ask.extras)
     scored = predictor.score(predictor.judge(candidate))
     findings = [
         *_context_findings(workload, inputs.model),
@@ -74,6 +78,7 @@ def estimate_candidate(
             "pp": candidate.placement.pp,
             "dp": candidate.placement.dp,
             "offload": candidate.placement.offload,
+            "ep": candidate.placement.ep,
             "kv_dtype": candidate.kv_dtype,
             "context": workload.context_tokens,
             "concurrency": workload.concurrency,
@@ -83,22 +88,33 @@ def estimate_candidate(
 
 
 def _own_constants(
-    ask: EstimateAsk, engine: str, tables: Tables, workload: Workload
-) -> Mapping[tuple[str, str], Constant]:
-    """The engine's constants with what was set by hand in their place."""
-    constants = dict(constants_of_build(tables.memory, engine, ask.engine_version))
-    if ask.gpu_memory_utilization is not None:
-        share = ask.gpu_memory_utilization
-        constants[engine, "utilisation"] = Constant(share, share, share, "as asked")
-    if ask.eager:
-        constants[engine, "graphs"] = Constant(0, 0, 0, "as asked: no graphs are captured")
+    ask: EstimateAsk, engine: str, tables: Tables, workload: Workload, device: Device
+) -> MemoryConstants:
+    """The constants of the engine's version on this card, with what was set by hand in their place."""
+    version = read_version(ask.engine_version)
+    found = resolve_constants(tables.memory, tables.defaults, engine, device, version=version)
+    constants = dict(constants_of_build(found, engine, ask.engine_version))
+    is_profiled = (engine, "sequence_slots") in constants  # its batch is full whatever is asked of it
     batched = ask.max_num_batched_tokens or constants[engine, "batched_tokens"].likely
-    if ask.prompt_tokens is not None and engine not in LLAMACPP_FAMILY:  # ggml reserves a whole micro-batch
+    if ask.prompt_tokens is not None and not is_profiled and engine not in LLAMACPP_FAMILY:
         prompts = ask.prompt_tokens * workload.concurrency
         batched = min(batched, prompts) if batched else prompts
-    constants[engine, "batched_tokens"] = Constant(batched, batched, batched, "as asked")
-    implied = cache_constants(engine, ask.kv_dtype)
-    return {**constants, **implied, **_read_options(engine, ask.engine_options)}
+    own = {"batched_tokens": batched, **ask.terms}
+    if ask.gpu_memory_utilization is not None:
+        own["utilisation"] = ask.gpu_memory_utilization
+    if is_profiled and (ask.chunked or ask.max_num_batched_tokens):
+        own["whole_prompt_tokens"] = 0
+    if is_profiled and ask.chunked is False:
+        own["whole_prompt_tokens"] = workload.context_tokens
+    if ask.eager:
+        own["graphs"] = 0
+    said = {(engine, term): Constant(value, value, value, "as asked") for term, value in own.items()}
+    return {
+        **constants,
+        **said,
+        **cache_constants(engine, ask.kv_dtype),
+        **_read_options(engine, ask.engine_options),
+    }
 
 
 def _read_options(engine: str, options: Mapping[str, Any]) -> Mapping[tuple[str, str], Constant]:

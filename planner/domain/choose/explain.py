@@ -139,7 +139,12 @@ def describe_memory(memory: MemoryEstimate) -> dict[str, Any]:
         "kv_capacity_tokens": memory.kv_capacity_tokens,
         "all_devices_bytes": memory.all_devices_bytes,
         "host_bytes": memory.host_bytes,
-        "intervals": {"total_bytes": [memory.total_low_bytes, memory.total_high_bytes]},
+        "intervals": {
+            "activation_bytes": list(memory.activation_bounds),
+            "overhead_bytes": list(memory.overhead_bounds),
+            "total_bytes": [memory.total_low_bytes, memory.total_high_bytes],
+            "kv_capacity_tokens": list(memory.capacity_bounds),
+        },
     }
 
 

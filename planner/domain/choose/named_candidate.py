@@ -13,11 +13,13 @@ from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import DeviceKind
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
-from planner.domain.facts.scheme import Recipe, Scheme, nominal_scheme
+from planner.domain.facts.scheme import NativeStorage, Recipe, Scheme, nominal_scheme
 from planner.domain.facts.spellings import GGUF_TYPES
+from planner.domain.predict.extras import ExtraAsk
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 
 DEFAULT_GROUP = 128
+SIXTEEN_BITS = ("bfloat16", "float16", "float32")
 PER_CHANNEL = -1
 """Group size of a scale that covers a whole row, as checkpoints write it."""
 
@@ -35,15 +37,21 @@ class EstimateAsk:
     tp: int | None = None
     pp: int | None = None
     dp: int | None = None
+    ep: int | None = None
     kv_dtype: str = "auto"
     prompt_tokens: int | None = None
     gpu_memory_utilization: float | None = None
     max_num_batched_tokens: int | None = None
+    terms: Mapping[str, float] = field(default_factory=dict)
+    """Terms of the engine's constants that its own options set."""
     eager: bool = False
     """Whether the engine captures no graphs."""
     offload: int = 0
     """Layers that stay in host memory with their cache: llama.cpp's -ngl is layers + 1 less these."""
     engine_options: Mapping[str, Any] = field(default_factory=dict)
+    chunked: bool | None = None
+    """Whether prompts are cut into chunks, where that was said."""
+    extras: ExtraAsk = field(default_factory=ExtraAsk)
 
 
 def place_candidate(ask: EstimateAsk, engine: str, count: int | None, tables: Tables) -> Placement:
@@ -64,6 +72,8 @@ def place_candidate(ask: EstimateAsk, engine: str, count: int | None, tables: Ta
         placement = Placement(tp=1 if by_layer else each, pp=each if by_layer else 1, dp=ask.dp or 1)
     else:
         placement = Placement(tp=ask.tp or 1, pp=ask.pp or 1, dp=ask.dp or 1)
+    if ask.ep is not None and ask.ep > 1:
+        placement = _spread_experts(placement, ask.ep)
     if count is not None and placement.devices > count:
         raise BadInput(
             "estimate.placement",
@@ -71,6 +81,22 @@ def place_candidate(ask: EstimateAsk, engine: str, count: int | None, tables: Ta
             f"the target has {count}. Ask for less, or say a larger count.",
         )
     return replace(placement, offload=ask.offload)
+
+
+def _spread_experts(placement: Placement, ep: int) -> Placement:
+    """The placement with whole experts over `ep` of one stage's ranks.
+
+    Raises:
+        BadInput: `estimate.placement`, that is no whole part of its ranks.
+    """
+    ranks = placement.tp * placement.dp
+    if ranks % ep:
+        raise BadInput(
+            "estimate.placement",
+            f"ep {ep} is no divisor of the {ranks} ranks of a stage (tp {placement.tp} × dp {placement.dp}). "
+            f"Ask for ep {ranks}, or for a tp that ep divides.",
+        )
+    return replace(placement, ep=ep)
 
 
 def make_candidate(
@@ -89,6 +115,15 @@ def make_candidate(
             "estimate.bad_field",
             f"offload keeps {at.offload} layers in host memory, {model.model_id} has {model.num_layers}.",
         )
+    released = _find_native(ask, scheme, model, tables)
+    if released is not None:
+        ask = replace(ask, method="native", group_size=released.group_size)
+        scheme = replace(
+            tables.schemes[released.scheme, released.format],
+            left=released.left,
+            left_ends=released.left_ends,
+        )
+        recipe = None
     return Candidate(
         scheme=scheme,
         method=ask.method or (recipe.method if recipe else "none" if scheme.weight_bits >= 16 else "rtn"),
@@ -147,6 +182,19 @@ def choose_engine(ask: EstimateAsk, kind: DeviceKind, tables: Tables) -> str:
             return engine.name
     is_gguf = (ask.scheme, "gguf") in tables.schemes
     return "llama.cpp" if is_gguf or not able else able[0].name
+
+
+def _find_native(ask: EstimateAsk, scheme: Scheme, model: ModelFacts, tables: Tables) -> NativeStorage | None:
+    """How the model was released, where that is what was asked for: by name, or by a width and no other method."""
+    is_said = ask.method == "native"
+    is_only_form = ask.method is None and not model.native_dtype.startswith(SIXTEEN_BITS)
+    if not (is_said or is_only_form) or scheme.is_gguf_mix:
+        return None
+    for row in tables.native:
+        width = tables.schemes[row.scheme, row.format].weight_bits
+        if row.model_id == model.model_id and width == scheme.weight_bits:
+            return row
+    return None
 
 
 def _find_recipe(ask: EstimateAsk, engine: str, tables: Tables) -> Recipe | None:

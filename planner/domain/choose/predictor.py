@@ -15,6 +15,9 @@ from planner.domain.facts.request import Request, Workload
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, bits_per_weight, bytes_read_per_step, stored_bytes
 from planner.domain.facts.tensors import Tensor, count_active_parameters, count_parameters, tensor_layout
+from planner.domain.predict.constants import MemoryConstants
+from planner.domain.predict.engine_defaults import SERVE_TERMS, resolve_constants
+from planner.domain.predict.extras import NO_EXTRAS, ExtraAsk, Extras, predict_extras
 from planner.domain.predict.job_cost import NOTHING_TO_MAKE, JobCost, predict_job_cost
 from planner.domain.predict.kv_cache import kv_bytes_by_layer
 from planner.domain.predict.links import Exchange, pace_of, predict_exchange
@@ -22,6 +25,7 @@ from planner.domain.predict.memory import MemoryEstimate, predict_memory
 from planner.domain.predict.quality import QualityAsk, QualityPrediction, predict_quality
 from planner.domain.predict.speed import held_tokens, predict_speed
 
+NOTHING_ELSE = ExtraAsk()
 HELD_OUT_TEXT = "held-out text"
 """Row of `data/benchmarks.csv` for the perplexity that every job measures here."""
 
@@ -55,14 +59,22 @@ class Judged:
 class Predictor:
     """Predicts candidates of one model on one target, sharing what candidates have in common."""
 
-    def __init__(self, inputs: PlanInputs, layout: tuple[Tensor, ...], workload: Workload) -> None:
+    def __init__(
+        self,
+        inputs: PlanInputs,
+        layout: tuple[Tensor, ...],
+        workload: Workload,
+        extras: ExtraAsk = NOTHING_ELSE,
+    ) -> None:
         self.inputs = inputs
+        self.extras = extras
         self.layout = layout
         self.workload = workload
         self.params = count_parameters(layout)
         self.active_params = count_active_parameters(inputs.model, layout)
         self._ways: dict[tuple[str, Placement], tuple[Device, Exchange]] = {}
         self._memory: dict[tuple[str, str, int | None, int, str, Placement], MemoryEstimate] = {}
+        self._constants: dict[str, MemoryConstants] = {}
         self._quality: dict[tuple[str, str, int | None, str], QualityPrediction] = {}
 
     def judge(self, candidate: Candidate) -> Judged:
@@ -147,7 +159,8 @@ class Predictor:
                 workload=self.workload,
                 kv_dtype=candidate.kv_dtype,
                 gguf=self.inputs.tables.gguf,
-                constants=self.inputs.tables.memory,
+                constants=self._constants_of(candidate.engine),
+                extras=self._extras_of(candidate),
                 host_ram_bytes=self.inputs.target.ram_bytes,
             )
         return self._memory[key]
@@ -171,6 +184,28 @@ class Predictor:
                 ),
             )
         return self._ways[key]
+
+    def _constants_of(self, engine: str) -> MemoryConstants:
+        """The newest version's constants on these cards, with what the serve command writes out."""
+        if engine not in self._constants:
+            tables = self.inputs.tables
+            self._constants[engine] = resolve_constants(
+                tables.memory, tables.defaults, engine, self.inputs.target.devices[0], keep=SERVE_TERMS
+            )
+        return self._constants[engine]
+
+    def _extras_of(self, candidate: Candidate) -> Extras:
+        if self.extras == NOTHING_ELSE:
+            return NO_EXTRAS
+        return predict_extras(
+            self.extras,
+            self.inputs.model,
+            candidate.scheme,
+            candidate.group_size,
+            self.inputs.tables.schemes["BF16", "safetensors"],
+            candidate.kv_dtype,
+            tp=candidate.placement.tp,
+        )
 
     def quality_of(self, candidate: Candidate, task: str) -> QualityPrediction:
         """Change on the benchmark that stands for a task."""

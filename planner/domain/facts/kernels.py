@@ -30,6 +30,8 @@ class Placement:
     dp: int = 1
     offload: int = 0
     """First layers of the model that stay in host memory."""
+    ep: int = 1
+    """Ranks of the same devices over which whole experts are spread; 1: each rank has its shard of every expert."""
 
     @property
     def devices(self) -> int:
@@ -44,6 +46,7 @@ class Placement:
             f"TP {self.tp}" if self.tp > 1 else "",
             f"PP {self.pp}" if self.pp > 1 else "",
             f"{self.offload} layers in host memory" if self.offload else "",
+            f"EP {self.ep}" if self.ep > 1 else "",
         ]
         return " × ".join(part for part in parts if part) or "1 device"
 

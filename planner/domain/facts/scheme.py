@@ -31,12 +31,31 @@ class Scheme:
     """Bytes kept once for each matrix besides weights and scales (a packed shape, a global scale)."""
     index_bytes: int = 0
     """Bytes kept for each input column (GPTQ's g_idx)."""
+    left: frozenset[str] = frozenset()
+    """Roles of linears that a released checkpoint leaves in 16 bits, beside those that every format leaves."""
+    left_ends: bool = False
+    """Whether the first and the last layer are left in 16 bits."""
     source: str = ""
 
     @property
     def is_gguf_mix(self) -> bool:
         """Whether llama.cpp chooses a type for each tensor (facts/gguf.py) instead of one for all."""
         return self.format == "gguf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeStorage:
+    """How one checkpoint was released when it was never in 16 bits; one row of `data/native.csv`."""
+
+    model_id: str
+    scheme: str
+    format: str
+    group_size: int | None
+    left: frozenset[str]
+    """Roles of linears that it leaves in 16 bits."""
+    left_ends: bool
+    """Whether its first and last layer are in 16 bits."""
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 Only the linears are quantized, experts and shared experts included; embeddings, head, routers, convolutions,
 norms, biases and vision towers stay in 16 bits, which is what llm-compressor's recipes and the published GPTQ
-and AWQ checkpoints do. In GGUF llama.cpp's mix decides for every matrix (facts/gguf.py).
+and AWQ checkpoints do; a checkpoint that was released quantized may leave more (`data/native.csv`). In GGUF
+llama.cpp's mix decides for every matrix (facts/gguf.py).
 
 Split over `tp` ranks: query, key, value, gate and up by output rows (whole KV heads, repeated when there are fewer
 heads than ranks), o and down by input columns, also in experts; latent down-projections, routers and vectors are
@@ -75,17 +76,24 @@ def rank_bytes(model: ModelFacts, scheme: Scheme, group_size: int | None, *, tp:
     """Bytes that the worst of `tp` ranks holds of a compressed-tensors, GPTQ, AWQ or 16-bit checkpoint."""
 
     def sizes(tensor: Tensor) -> list[int]:
-        shard = _shard(tensor, tp)
-        if tensor.role in LINEAR_ROLES:
-            size = matrix_bytes(shard.rows, shard.columns, scheme, group_size)
-        else:
-            size = 2 * shard.elements
-        return [size] * max(1, len(tensor.layers))
+        shard = shard_tensor(tensor, tp)
+        quantized = matrix_bytes(shard.rows, shard.columns, scheme, group_size)
+        return [
+            quantized if is_quantized(tensor.role, layer, scheme, model) else 2 * shard.elements
+            for layer in tensor.layers or (None,)
+        ]
 
-    return _sum_up(model, lay_out(model), sizes)
+    return sum_up(model, lay_out(model), sizes)
 
 
-def _sum_up(
+def is_quantized(role: Role, layer: int | None, scheme: Scheme, model: ModelFacts) -> bool:
+    """Whether a format stores a tensor of this role and layer in the scheme's own width."""
+    if role not in LINEAR_ROLES or role in scheme.left:
+        return False
+    return not (scheme.left_ends and layer in {0, model.num_layers - 1})
+
+
+def sum_up(
     model: ModelFacts, layout: Sequence[Tensor], sizes: Callable[[Tensor], Sequence[int]]
 ) -> StoredBytes:
     """Add up what each tensor takes, `sizes` giving the bytes of one tensor for each layer that holds it."""
@@ -136,7 +144,7 @@ def bits_per_weight(stored: StoredBytes, parameters: int) -> float:
     return 8 * stored.total / parameters
 
 
-def _shard(tensor: Tensor, tp: int) -> Tensor:
+def shard_tensor(tensor: Tensor, tp: int) -> Tensor:
     """What one of `tp` ranks holds of a tensor."""
     rows, columns = tensor.rows, tensor.columns
     match tensor.role:
@@ -185,7 +193,7 @@ def _gguf_bytes(model: ModelFacts, ftype: str, tables: GgufTables) -> StoredByte
         return [tensor.rows * ggml_type.row_bytes(tensor.columns) for ggml_type in types]
 
     text = [tensor for tensor in lay_out(model) if tensor.role != "vision"]  # a projector file of its own
-    return _sum_up(model, [part for tensor in text for part in _split_latent(tensor, model)], sizes)
+    return sum_up(model, [part for tensor in text for part in _split_latent(tensor, model)], sizes)
 
 
 def _split_latent(tensor: Tensor, model: ModelFacts) -> list[Tensor]:

@@ -40,5 +40,8 @@ def predict_activations(
             is_last=is_last,
             constants=constants,
         )
-    predict = predict_prefill_peak if engine == "transformers" else predict_batch_peak
-    return predict(model, placement, workload, sequences, is_last=is_last, constants=constants)
+    if engine != "transformers":
+        return predict_batch_peak(
+            model, engine, placement, workload, sequences, is_last=is_last, constants=constants
+        )
+    return predict_prefill_peak(model, placement, workload, sequences, is_last=is_last, constants=constants)

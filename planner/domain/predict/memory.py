@@ -16,20 +16,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from planner.domain.facts.engine_weights import engine_rank_bytes
 from planner.domain.facts.gguf import GgufTables, find_dynamic
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.storage import StoredBytes, largest_matrix_bytes, rank_bytes, stored_bytes
+from planner.domain.facts.storage import StoredBytes, largest_matrix_bytes, stored_bytes
 from planner.domain.facts.tensors import growing_layers
 from planner.domain.predict.activations import predict_activations
 from planner.domain.predict.constants import Constant, MemoryConstants
-from planner.domain.predict.kv_cache import cache_rules, kv_bytes_by_layer, kv_bytes_per_layer_token
+from planner.domain.predict.extras import NO_EXTRAS, Extras
+from planner.domain.predict.kv_cache import (
+    BLOCK_TOKENS,
+    cache_rules,
+    kv_bytes_by_layer,
+    kv_bytes_per_layer_token,
+)
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
+from planner.domain.predict.overhead import graphs_outside, predict_overhead
 from planner.domain.predict.overhead_llamacpp import predict_driver_bytes
-from planner.domain.units import GIB
+
+LAYER_SPLIT = LLAMACPP_FAMILY | {"transformers"}
+"""Engines that deal whole layers out to devices; the others split every matrix over ranks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +63,9 @@ class MemoryEstimate:
     """Weights and KV cache that stay in host memory: the input embedding of a GGUF file, and offloaded layers."""
     host_usable_bytes: int | None = None
     """Host memory there is for offloaded layers; None where nobody said, or no layer is offloaded."""
+    activation_bounds: tuple[int, int] = (0, 0)
+    overhead_bounds: tuple[int, int] = (0, 0)
+    capacity_bounds: tuple[int, int] = (0, 0)
 
     @property
     def total_bytes(self) -> int:
@@ -77,8 +90,9 @@ class MemoryEstimate:
 
 
 def usable_bytes(device: Device, engine: str, constants: MemoryConstants) -> int:
-    """Bytes of a device that an engine may fill."""
-    return int(device.available_bytes * constants[engine, "utilisation"].likely)
+    """Bytes of a device that an engine may fill: its share, and captured graphs where they lie outside of it."""
+    share = device.available_bytes * constants[engine, "utilisation"].likely
+    return int(min(device.available_bytes, share + graphs_outside(engine, device, constants)))
 
 
 def predict_memory(
@@ -94,6 +108,7 @@ def predict_memory(
     gguf: GgufTables,
     constants: MemoryConstants,
     host_ram_bytes: int | None = None,
+    extras: Extras = NO_EXTRAS,
 ) -> MemoryEstimate:
     """Memory of the worst device when `model` is served like this.
 
@@ -120,7 +135,8 @@ def predict_memory(
     capacities = []
     for stage in _stages(model, scheme, group_size, engine, placement, devices, gguf):
         held = slice(stage.first, stage.first + stage.layers)
-        kv_cache = int(sequences * sum(by_layer[held]))
+        drafted = workload.context_tokens * extras.kv_bytes_per_token
+        kv_cache = int(sequences * (sum(by_layer[held]) + drafted) / extras.context_parallel)
         constant = sequences * sum(constants_by_layer[held])
         activation = predict_activations(
             model,
@@ -135,9 +151,10 @@ def predict_memory(
         if stage.first == placement.offload:
             activation = _add(activation, copied)
         usable = usable_bytes(stage.device, engine, constants)
-        fixed = stage.weights + kv_cache
+        weights = stage.weights + extras.weights_bytes
+        fixed = weights + kv_cache
         if engine in LLAMACPP_FAMILY and stage.device.kind != "cpu":
-            overhead = predict_driver_bytes(
+            everything = overhead = predict_driver_bytes(
                 model,
                 engine,
                 stage.device,
@@ -147,14 +164,20 @@ def predict_memory(
                 constants=constants,
             )
         else:
-            overhead = _overhead_bytes(engine, placement, stage.device, constants)
-        free_for_kv = usable - stage.weights - activation.likely - overhead.likely - constant
-        growth = per_token * sum(grows[held])
+            overhead = predict_overhead(engine, placement, stage.device, constants, in_share=True)
+            everything = predict_overhead(engine, placement, stage.device, constants)
+        growth = (per_token * sum(grows[held]) + extras.kv_bytes_per_token) / extras.context_parallel
         if growth:
-            capacities.append(max(0, int(free_for_kv / growth)))
+            free_for_kv = usable - weights - constant
+            others = (
+                activation.high + overhead.high,
+                activation.likely + overhead.likely,
+                activation.low + overhead.low,
+            )
+            capacities.append([_tokens_in(free_for_kv - used, growth, engine) for used in others])
         estimate = MemoryEstimate(
             device=stage.device.label,
-            weights_bytes=stage.weights,
+            weights_bytes=weights,
             kv_cache_bytes=kv_cache,
             activation_bytes=int(activation.likely),
             overhead_bytes=int(overhead.likely),
@@ -163,6 +186,8 @@ def predict_memory(
             usable_bytes=usable,
             kv_capacity_tokens=0,
             all_devices_bytes=0,
+            activation_bounds=(int(activation.low), int(activation.high)),
+            overhead_bounds=(int(everything.low), int(everything.high)),
         )
         all_devices += (fixed + int(activation.likely)) * stage.copies
         if worst is None or estimate.usable_bytes - estimate.total_high_bytes < (
@@ -171,15 +196,23 @@ def predict_memory(
             worst = estimate
     assert worst is not None, "a placement has at least one stage"
     # Where no layer grows with the context, only the model's own maximum bounds a sequence.
-    capacity = min(capacities) if capacities else model.max_position * sequences
+    longest = model.max_position * sequences
+    low, likely, high = map(min, zip(*capacities, strict=True)) if capacities else (longest,) * 3
     cache_on_host = sequences * sum(by_layer[: placement.offload])
     return replace(
         worst,
-        kv_capacity_tokens=capacity,
+        kv_capacity_tokens=likely,
+        capacity_bounds=(low, high),
         all_devices_bytes=all_devices,
         host_bytes=int((stored_on_host + cache_on_host) * placement.dp),
         host_usable_bytes=host_ram_bytes if placement.offload else None,
     )
+
+
+def _tokens_in(free: float, bytes_per_token: float, engine: str) -> int:
+    """Tokens that fit in `free` bytes, in whole blocks."""
+    block = BLOCK_TOKENS.get(engine, 1) if engine not in LAYER_SPLIT else 1
+    return max(0, int(free / bytes_per_token) // block * block)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +238,8 @@ def _stages(
     gguf: GgufTables,
 ) -> list[_Stage]:
     """Every stage whose device may be the worst: of one replica on equal shards, of each on uneven devices."""
-    if engine == "vllm":
-        stored = rank_bytes(model, scheme, group_size, tp=placement.tp)
+    if engine not in LAYER_SPLIT:
+        stored = engine_rank_bytes(model, scheme, group_size, tp=placement.tp, ep=placement.ep)
         smallest = min(devices, key=lambda device: device.available_bytes)
         counts = _even_split(model.num_layers, placement.pp)
         copies = placement.tp * placement.dp
@@ -281,21 +314,6 @@ def _fill(
         stages.append(_Stage(device, weights, first, layers, is_last, copies))
         first += layers
     return stages
-
-
-def _overhead_bytes(
-    engine: str, placement: Placement, device: Device, constants: MemoryConstants
-) -> Constant:
-    if device.kind == "cpu":
-        return Constant(0.05 * GIB, 0.15 * GIB, 0.4 * GIB, "resident code and buffers of a server process")
-    context = constants[engine, "context_parallel" if placement.tp * placement.pp > 1 else "context_single"]
-    graphs = constants[engine, "graphs"]
-    return Constant(
-        (context.low + graphs.low) * GIB,
-        (context.likely + graphs.likely) * GIB,
-        (context.high + graphs.high) * GIB,
-        context.source,
-    )
 
 
 def _even_split(layers: int, parts: int) -> tuple[int, ...]:

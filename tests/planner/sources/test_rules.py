@@ -50,6 +50,13 @@ def test_a_dated_constant_is_of_an_engine_that_states_it_now(tables):
         assert (engine.partition("@")[0], term) in tables.memory
 
 
+def test_defaults_by_version_stand_oldest_first(tables):
+    seen = {}
+    for row in tables.defaults:
+        assert row.since >= seen.get((row.engine, row.term), (0,)), row
+        seen[row.engine, row.term] = row.since
+
+
 def test_every_constant_lies_between_its_bounds(tables):
     for row in (*tables.memory.values(), *tables.jobs.values()):
         assert row.low <= row.likely <= row.high
