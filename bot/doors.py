@@ -28,7 +28,12 @@ async def introduce(slack: AsyncWebClient, settings: Settings) -> AuthorizeResul
     try:
         answer = await slack.auth_test()
     except SlackApiError as error:
-        code = error.response.get("error")
+        said = error.response.data
+        code = said.get("error") if isinstance(said, dict) else None
+        if not isinstance(code, str):  # a page, or JSON of something else
+            raise Refused(
+                "slack.unreachable", f"What answers at {settings.slack_url} is not Slack's Web API."
+            ) from error
         raise Refused(
             "slack.refused", f"Slack refused the bot token: {code}. Is it the xoxb- one?"
         ) from error

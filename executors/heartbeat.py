@@ -78,6 +78,8 @@ class Heartbeat:
         except Exception as error:  # noqa: BLE001 - an inventory that fails must not end the work
             self._complain(f"the inventory could not be told ({type(error).__name__}: {error})")
         else:
+            if self._complaint:
+                log.info("the service at %s answers again", self.client.url)
             self._complaint = ""
 
     def _tell(self, report: HostReport) -> None:
@@ -91,6 +93,7 @@ class Heartbeat:
         if not self._is_known and not report.is_leaving:
             self.client.register_host(report)
             self._is_known = True
+            log.info("%s is known to %s and waits for work", report.snapshot.host, self.client.url)
 
     def _complain(self, message: str) -> None:
         """Once for each new trouble, not with every beat."""

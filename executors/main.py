@@ -1,7 +1,6 @@
 """`bitwright executor`: settings, the connection and the agent meet here."""
 
 import json
-import logging
 import os
 import signal
 import sys
@@ -76,6 +75,7 @@ def work(
     from executors.heartbeat import Heartbeat
     from executors.inventory import take_snapshot
     from executors.jobs import run_job
+    from executors.log import start_log
     from planner.contract.client import Client
     from planner.contract.errors import ContractError
     from planner.contract.retries import Patience
@@ -188,9 +188,3 @@ def tell_line(event: dict[str, object]) -> None:
     """One event, one line, at once."""
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
-
-
-def start_log() -> None:
-    """Progress of the executor itself on standard error."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr)
-    logging.getLogger("bitwright").setLevel(logging.INFO)

@@ -104,6 +104,14 @@ def test_says_why_it_does_not_start(slack, planner, tmp_path, environment, statu
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("path", ["/", "/schema/"])
+def test_says_that_an_address_is_not_slacks(slack, planner, tmp_path, path):
+    environment = {"BITWRIGHT_SLACK_SIGNING_SECRET": "s", "BITWRIGHT_SLACK_URL": f"{planner.url}{path}"}
+    with started(slack, planner, tmp_path, **environment) as process:
+        assert process.wait(10) == 5
+        assert "is not Slack's Web API" in process.stderr.read()
+
+
 @pytest.mark.slow
 def test_finds_the_homes_service_again_when_it_started_anew(slack, loaded_home, tmp_path):
     """The service is killed and started again: another port, another token, the same bot."""
