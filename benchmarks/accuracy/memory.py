@@ -94,6 +94,8 @@ def compare(estimator: Estimator, figure: Figure) -> Comparison:
     except BitwrightError as error:
         return Comparison(figure=figure, predicted=None, refusal=f"{error.code}: {error}")
     covered = None if interval is None else interval[0] <= figure.measured <= interval[1]
+    if covered is None and figure.tolerance:
+        covered = abs(predicted / figure.measured - 1) <= figure.tolerance
     naive = by_hand(estimator.find_model(figure.fields["model"]), figure, answer)
     return Comparison(
         figure=figure,

@@ -5,9 +5,17 @@ from typing import Any
 
 from truth import ANY_CARD, UNITS, Figure, Row, read_rows
 
-NOT_A_FILE = re.compile(
-    r"SUSPECT|printed 3\.40 B|without (?:the )?(?:input )?embedding|VRAM|memory", re.IGNORECASE
-)
+RULES = {
+    "size: marked SUSPECT": r"SUSPECT|printed 3\.40 B",
+    "size: without the input embedding": "excludes input embedding",
+    "size: GB or GiB not told": "basis (?:unstated|inconsistent)|down_weight",
+    "size: the head is quantized as well": "lm-head quantized",
+    "size: layers or experts cut away": "pruned",
+    "size: a label that hides a mix": "custom mixes share a label|may hide a custom|old pre-GGUF|old numbers",
+}
+"""Patterns of `note` and `flags` by the reason why a size is not compared."""
+ROUNDING = 0.005
+"""Share within which a file's size is wanted, or the print's own rounding where that is larger."""
 
 
 def read_sizes() -> list[Figure]:
@@ -28,12 +36,16 @@ def as_size_fields(row: Row) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
+def last_digit(text: str) -> float:
+    """What one step of the last printed digit is worth: 0.1 of `19.5`."""
+    return float(10.0 ** -len(text.partition(".")[2]))
+
+
 def _read_size(row: Row) -> Figure:
-    left_out = ""
+    told = f"{row['note']} {row['flags']}"
+    left_out = next((reason for reason, pattern in RULES.items() if re.search(pattern, told)), "")
     if not row["repo"]:
         left_out = "size: model not in the catalogue"
-    elif NOT_A_FILE.search(row["note"] + row["flags"]):
-        left_out = "size: marked doubtful, or not the whole file"
     return Figure(
         kind="size",
         engine="file",
@@ -41,6 +53,7 @@ def _read_size(row: Row) -> Figure:
         row={**row, "kind": "size"},
         quantity="artifact_bytes",
         measured=float(row["value"]) * UNITS[row["unit"]],
+        tolerance=max(ROUNDING, 0.5 * last_digit(row["value"]) / float(row["value"])),
         fields=as_size_fields(row),
         left_out=left_out,
     )

@@ -39,18 +39,19 @@ def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[st
     version = workshop.knowledge.version()
     tables = workshop.knowledge.tables(version)
     match = _find_original(workshop, asked.model)
-    first = workshop.inventory.find_target((replace(asked.device, count=1),))
+    first = workshop.inventory.find_target((replace(asked.devices[0], count=1),))
+    words = " + ".join(ask.words for ask in asked.devices)
     if asked.count == NO_ACCELERATOR and first.kind == "gpu":
-        raise BadInput("estimate.bad_field", f"count is 0, and {asked.device.words} is an accelerator.")
+        raise BadInput("estimate.bad_field", f"count is 0, and {words} is an accelerator.")
     engine = choose_engine(asked.candidate, first.kind, tables)
-    is_here = asked.device.words in {THIS_MACHINE, CPU} or asked.device.words.startswith(HOST_MARK)
+    is_here = words in {THIS_MACHINE, CPU} or words.startswith(HOST_MARK)
     count = asked.count or (len(first.devices) if is_here else None)
     placement = place_candidate(asked.candidate, engine, count, tables)
-    target = first if is_here else _widen(workshop, asked.device, max(count or 1, placement.devices))
+    target = first if is_here else _widen(workshop, asked.devices, max(count or 1, placement.devices))
     if placement.devices > len(target.devices):
         raise BadInput(
             "estimate.placement",
-            f"{placement.label} needs {placement.devices} devices, {asked.device.words} has {len(target.devices)}.",
+            f"{placement.label} needs {placement.devices} devices, {words} has {len(target.devices)}.",
         )
     request = _as_request(asked)
     inputs = PlanInputs(
@@ -88,15 +89,28 @@ def _as_request(asked: EstimateFields) -> Request:
     return Request(
         text="",
         model=asked.model,
-        devices=(asked.device,),
+        devices=asked.devices,
         context_tokens=asked.context,
         concurrency=asked.concurrency,
         schemes=(asked.candidate.scheme,),
     )
 
 
-def _widen(workshop: Workshop, device: DeviceAsk, count: int) -> Target:
-    return workshop.inventory.find_target((replace(device, count=count),))
+def _widen(workshop: Workshop, asks: tuple[DeviceAsk, ...], count: int) -> Target:
+    """So many devices; of a mix, what was not told apart counts as more of its smallest card."""
+    if len(asks) == 1:
+        return workshop.inventory.find_target((replace(asks[0], count=count),))
+    more = count - sum(ask.count for ask in asks)
+    singles = [workshop.inventory.find_target((replace(ask, count=1),)).devices[0] for ask in asks]
+    smallest = min(range(len(asks)), key=lambda index: singles[index].available_bytes)
+    widened = tuple(
+        replace(ask, count=ask.count + more) if index == smallest else ask for index, ask in enumerate(asks)
+    )
+    target = workshop.inventory.find_target(widened if more > 0 else asks)
+    told = (
+        (f"{more} of the devices were not told apart: taken as {asks[smallest].words}",) if more > 0 else ()
+    )
+    return replace(target, assumed=(*target.assumed, *told))
 
 
 def _notes(match: ModelMatch) -> tuple[str, ...]:

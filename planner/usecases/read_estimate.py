@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from planner.domain.choose.named_candidate import PER_CHANNEL, EstimateAsk
 from planner.domain.errors import BadInput
-from planner.domain.facts.request_devices import MAX_DEVICES, DeviceAsk, read_device
+from planner.domain.facts.request_devices import MAX_DEVICES, DeviceAsk, read_devices
 from planner.domain.facts.request_options import MAX_CONCURRENCY, MAX_CONTEXT, read_number
 from planner.domain.facts.spellings import Spellings, shorten
 from planner.domain.predict.kv_cache import KV_DTYPE_BYTES
@@ -40,7 +40,8 @@ class EstimateFields:
     """An estimate's fields, read."""
 
     model: str
-    device: DeviceAsk
+    devices: tuple[DeviceAsk, ...]
+    """One ask a kind of card."""
     candidate: EstimateAsk
     count: int | None
     context: int | None
@@ -59,12 +60,12 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
     """
     given = {name: value for name, value in fields.items() if value is not None}
     _check_names(given)
-    device, count = _read_device(given, spellings)
+    devices, count = _read_devices(given, spellings)
     reading = read_scheme(str(given["scheme"]), spellings)
     group = given.get("group_size", reading[1])
     return EstimateFields(
         model=str(given["model"]),
-        device=device,
+        devices=devices,
         count=count,
         context=_whole(given, "context"),
         concurrency=_whole(given, "concurrency"),
@@ -158,17 +159,17 @@ def _check_names(given: Mapping[str, Any]) -> None:
         raise BadInput("estimate.missing_field", f"An estimate needs {', '.join(missing)}.")
 
 
-def _read_device(given: Mapping[str, Any], spellings: Spellings) -> tuple[DeviceAsk, int | None]:
-    """The card by its canonical name where its spelling is known, and how many; None when nobody said."""
+def _read_devices(given: Mapping[str, Any], spellings: Spellings) -> tuple[tuple[DeviceAsk, ...], int | None]:
+    """The cards by their canonical names where a spelling is known, and how many; None when nobody said."""
     text = str(given["device"]).strip()
     count = NO_ACCELERATOR if given.get("count") == NO_ACCELERATOR else _whole(given, "count")
     known = spellings.read("gpu", text)
-    ask = DeviceAsk(count=1, words=known) if known else read_device(text)
-    if ask.count > 1 and count not in {None, ask.count}:
-        raise BadInput(
-            "estimate.bad_field", f'device says {ask.count} ("{shorten(text)}"), count says {count}.'
-        )
-    return ask, ask.count if count is None and ask.count > 1 else count
+    asks = (DeviceAsk(count=1, words=known),) if known else read_devices(text)
+    asks = tuple(replace(ask, words=spellings.read("gpu", ask.words) or ask.words) for ask in asks)
+    named = sum(ask.count for ask in asks)
+    if named > 1 and count not in {None, named} and (len(asks) == 1 or count is None or count < named):
+        raise BadInput("estimate.bad_field", f'device says {named} ("{shorten(text)}"), count says {count}.')
+    return asks, named if count is None and named > 1 else count
 
 
 def _whole(given: Mapping[str, Any], name: str) -> int | None:

@@ -174,6 +174,8 @@ def choose_engine(ask: EstimateAsk, kind: DeviceKind, tables: Tables) -> str:
             f"{', '.join(sorted({*modelled, *tables.engine_kin}))}.",
             choices=[*modelled, *tables.engine_kin],
         )
+    if ask.format == "gguf" or ask.method in {"gguf", "imatrix"}:
+        return "llama.cpp"
     able = [engine for engine in tables.engines.values() if kind in engine.kinds]
     made = {(row.engine, row.scheme) for row in tables.recipes}
     made |= {(row.engine, row.scheme) for row in tables.prebuilt}

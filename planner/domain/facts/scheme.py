@@ -104,7 +104,8 @@ class Prebuilt:
 STORAGE_SUFFIX = re.compile(r"(?i)[-_.](?:awq|gptq|int[348]|w\d+a\d+|fp[48]|nvfp4|mxfp4|gguf|exl[23]).*")
 """Where a published checkpoint's name stops naming the model and starts naming how it is stored."""
 CODEBOOKS = re.compile(r"AQLM_(?P<books>\d+)x(?P<bits>\d+)(?:g(?P<group>\d+))?")
-"""AQLM's own words: codebooks x bits of a code, each code for 8 weights unless a group is named."""
+"""AQLM's own words: codebooks x bits of a code, and the weights of a code where they are not what 2 bits ask."""
+USUAL_CODE_BITS = 2
 GROUPED_WIDTH = re.compile(r"W(?P<weights>[\d.]+)A(?P<activations>\d+)")
 NAMED_WIDTH = re.compile(r"(?:EXL[23]_|VPTQ_)?\D*?(\d+(?:\.\d+)?)")
 
@@ -122,7 +123,8 @@ def nominal_scheme(name: str) -> Scheme | None:
     """
     codes = CODEBOOKS.fullmatch(name)
     if codes is not None:
-        books, bits, group = int(codes["books"]), int(codes["bits"]), int(codes["group"] or 8)
+        books, bits = int(codes["books"]), int(codes["bits"])
+        group = int(codes["group"] or books * bits // USUAL_CODE_BITS)
         return Scheme(
             name=name,
             format="aqlm",
@@ -131,7 +133,7 @@ def nominal_scheme(name: str) -> Scheme | None:
             scales="channel",
             scale_bytes=2,
             matrix_bytes=books * 2**bits * group * 2,
-            source="AQLM's name: codebooks x code bits, 8 weights a code; 16-bit codebooks and a scale a row",
+            source="AQLM's name: codebooks x code bits; 16-bit codebooks and a scale a row",
         )
     width = nominal_bits(name)
     if width is None:

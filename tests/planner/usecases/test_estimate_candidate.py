@@ -76,6 +76,20 @@ def test_context_beyond_the_maximum_is_a_verdict_here(estimate):
         pytest.param(
             {"scheme": "AWQ-INT4"}, {"scheme": "W4A16", "method": "awq"}, id="method-inside-the-scheme"
         ),
+        pytest.param({"scheme": "bf16", "method": "gguf"}, {"engine": "llama.cpp"}, id="gguf-is-llama.cpp's"),
+        pytest.param(
+            {"device": "RTX 4090 + RTX 3090 Ti", "scheme": "Q4_K_M"},
+            {"target": "1 × RTX 4090 + 1 × RTX 3090 Ti", "pp": 2},
+            id="a-mix-of-cards",
+        ),
+        pytest.param(
+            {"device": "2x A6000 + 1x 3090", "count": None, "scheme": "Q4_K_M"}, {"pp": 3}, id="a-counted-mix"
+        ),
+        pytest.param(
+            {"device": "NVIDIA GeForce RTX 3090+NVIDIA RTX A4000", "count": 3, "scheme": "Q4_K_M"},
+            {"target": "1 × RTX 3090 + 2 × RTX A4000", "pp": 3},
+            id="a-mix-not-told-apart",
+        ),
         pytest.param({"kv_dtype": "fp8/e4m3 @ scale=1.0"}, {"kv_dtype": "fp8_e4m3"}, id="kv-dtype-explained"),
         pytest.param({"scheme": "W4A8KV4"}, {"kv_dtype": "q4_0"}, id="kv-dtype-inside-the-scheme"),
         pytest.param({"kv_dtype": "auto(bf16/f16)"}, {"kv_dtype": "auto"}, id="kv-dtype-as-logs-say"),
@@ -122,6 +136,12 @@ def test_every_spelling_is_read(estimate, fields, expected):
             {"device": "2x A6000", "count": 4}, "estimate.bad_field", "count says 4", id="two-counts"
         ),
         pytest.param({"tp": 0}, "estimate.bad_field", "tp", id="zero"),
+        pytest.param(
+            {"device": "4090 + 3090 + A6000"},
+            "estimate.bad_field",
+            "device says 3",
+            id="more-kinds-than-count",
+        ),
         pytest.param({"count": 0}, "estimate.bad_field", "is an accelerator", id="no-cards"),
         pytest.param({"kv_dtype": "fp8potato"}, "estimate.bad_field", "fp8potato", id="kv-dtype-run-on"),
         pytest.param({"engine_options": [1]}, "estimate.bad_field", "engine_options", id="options-as-a-list"),
