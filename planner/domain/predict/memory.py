@@ -238,7 +238,7 @@ def _stages(
     gguf: GgufTables,
 ) -> list[_Stage]:
     """Every stage whose device may be the worst: of one replica on equal shards, of each on uneven devices."""
-    if engine not in LAYER_SPLIT:
+    if engine not in LAYER_SPLIT or (placement.tp > 1 and not scheme.is_gguf_mix):
         stored = engine_rank_bytes(model, scheme, group_size, tp=placement.tp, ep=placement.ep)
         smallest = min(devices, key=lambda device: device.available_bytes)
         counts = _even_split(model.num_layers, placement.pp)

@@ -234,3 +234,12 @@ def test_an_option_that_no_table_knows_is_named_in_the_answer(estimate):
 def test_eager_mode_captures_no_graphs(estimate):
     eager = estimate(engine="vllm", engine_options={"enforce_eager": True})
     assert eager["overhead_bytes"] < estimate(engine="vllm")["overhead_bytes"]
+
+
+def test_ranks_share_the_weights_in_every_engine_that_is_asked_for_ranks(estimate):
+    one, four = (
+        estimate(engine="transformers", scheme="BF16", device="H100 SXM", count=ranks, tp=ranks)
+        for ranks in (1, 4)
+    )
+    # Norms are repeated and the vocabulary padded; the rest is a quarter.
+    assert one["weights_bytes"] / 4 <= four["weights_bytes"] < one["weights_bytes"] / 3.9
