@@ -22,12 +22,23 @@ READ_ACCESS = 0
 def read_links(nvml: Nvml, cards: list[tuple[Any, GpuDevice]]) -> list[Link]:
     """The way between each two cards."""
     ends = {device.index: _list_ends(nvml, handle) for handle, device in cards}
-    return [_read_link(nvml, first, second, ends[first[1].index]) for first, second in combinations(cards, 2)]
+    own = {str(device.pcie.bus_id).lower() for _, device in cards}
+    return [
+        _read_link(
+            nvml, first, second, count_nvlinks(second[1], ends[first[1].index], ends[second[1].index], own)
+        )
+        for first, second in combinations(cards, 2)
+    ]
 
 
-def _read_link(
-    nvml: Nvml, first: tuple[Any, GpuDevice], second: tuple[Any, GpuDevice], ends: list[str]
-) -> Link:
+def count_nvlinks(second: GpuDevice, ends_first: list[str], ends_second: list[str], own: set[str]) -> int:
+    """Active links from the first card to the second: straight ones, else those to switches that both reach."""
+    direct = ends_first.count(str(second.pcie.bus_id).lower())
+    switches = set(ends_first) & set(ends_second) - own
+    return direct or sum(end in switches for end in ends_first)
+
+
+def _read_link(nvml: Nvml, first: tuple[Any, GpuDevice], second: tuple[Any, GpuDevice], nvlinks: int) -> Link:
     level = status = None
     try:
         level = nvml.ask("DeviceGetTopologyCommonAncestor", first[0], second[0])
@@ -39,7 +50,7 @@ def _read_link(
     return Link(
         first=first[1].index,
         second=second[1].index,
-        nvlinks=ends.count(str(second[1].pcie.bus_id).lower()),
+        nvlinks=nvlinks,
         path=PATHS.get(level) if level is not None else None,
         has_peer_access=None if status is None else status == nvml.library.NVML_P2P_STATUS_OK,
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from executors.host import read_memory
 from planner.contract.inventory import Driver, GpuDevice, GpuProcess, MigInstance, Note, Pcie
 
 NO_LIBRARY = "No NVIDIA driver here: its library (NVML) was not found. Only processor and memory are told of."
@@ -127,7 +128,7 @@ def read_devices(nvml: Nvml) -> list[tuple[Any, GpuDevice]]:
 
 
 def _read_device(nvml: Nvml, index: int, handle: Any) -> GpuDevice | None:
-    memory = _read_memory(nvml, handle)
+    memory = _read_memory(nvml, handle) or _read_shared(nvml, handle)
     if memory is None:
         nvml.note("nvml.no_memory", f"Card {index} does not say how much memory it has, and is left out.")
         return None
@@ -161,6 +162,19 @@ def _read_memory(nvml: Nvml, handle: Any) -> Memory | None:
         return Memory(memory.total, memory.free, memory.reserved, memory.used)
     first = nvml.ask("DeviceGetMemoryInfo", handle)
     return None if first is None else Memory(first.total, first.free)
+
+
+def _read_shared(nvml: Nvml, handle: Any) -> Memory | None:
+    """The host's memory, for a chip that has none of its own to tell of (GB10, Jetson): NVML does not support it."""
+    library = nvml.library
+    try:
+        library.nvmlDeviceGetMemoryInfo(handle)
+    except library.NVMLError_NotSupported:
+        total, available = read_memory()
+        return Memory(total, available or 0) if total else None
+    except library.NVMLError:
+        return None
+    return None
 
 
 def list_processes(nvml: Nvml, handle: Any) -> list[GpuProcess]:

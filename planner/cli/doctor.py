@@ -176,10 +176,11 @@ def _open(session: Session, settings: Settings, lapsed: list[str] | None = None)
 def examine_host(session: Session) -> list[Finding]:
     """Memory, driver, cards, backends and engines, in the executor's words."""
     from planner.cli.inventory import take_inventory
+    from planner.sources.rules import read_driver_needs
 
-    del session
+    needs = read_driver_needs(session.settings.data / "engine_cuda.csv")
     try:
-        return judge_snapshot(take_inventory().model_dump())
+        return judge_snapshot(take_inventory().model_dump(), needs)
     except MachineRefused as error:
         return [Finding(name="inventory", verdict="problem", message=error.message)]
 

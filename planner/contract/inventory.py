@@ -96,7 +96,7 @@ class Link(Answer):
     first: int
     second: int
     nvlinks: int
-    """Active NVLink links between the two."""
+    """Active NVLinks between the two, straight or through switches that both reach."""
     path: str | None = None
     """The nearest point where their PCIe paths meet."""
     has_peer_access: bool | None = None

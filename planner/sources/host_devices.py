@@ -98,6 +98,10 @@ def _read_card(
     """A card, or its freest MIG instance, with the bytes that our own processes hold on it."""
     total, reserved, held = entry["total_bytes"], entry["reserved_bytes"], entry["held_bytes"]
     match = names.resolve_nvml(entry["name"], total)
+    if match is not None and match.accelerator.kind == "unified":
+        shared = share_memory(match.accelerator, total, entry["free_bytes"])
+        said_of = f"NVML on {host.name} at {host.snapshot['taken_at']}"
+        return replace(shared, index=entry["index"], source=said_of), _own_bytes(entry, host)
     device = make_device(match.accelerator) if match else _unknown_card(entry)
     if reserved is None or held is None:
         reserved = min(device.reserved_bytes, total) if match else assume_reserved(total)

@@ -1,9 +1,11 @@
 """The tables that planning stands on, from rows to domain types. Rows come from `data/` through the store."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import cast
 
 from planner.domain.choose.candidates import Engine, EngineKin, Tables
+from planner.domain.choose.drivers import DriverNeed
 from planner.domain.facts.engine_options import EngineOption
 from planner.domain.facts.gguf import DynamicMix, GgmlType, MixRule, make_tables
 from planner.domain.facts.hardware import DeviceKind, Target, make_device
@@ -11,7 +13,7 @@ from planner.domain.facts.kernels import PREDICATES, EngineRule, RuleRole, make_
 from planner.domain.facts.scheme import NativeStorage, Prebuilt, Recipe, ScaleLayout, Scheme
 from planner.domain.predict.constants import Constant
 from planner.domain.predict.engine_defaults import CARDS, EngineDefault, read_version
-from planner.sources.tables import Row, make_accelerator, split, to_int
+from planner.sources.tables import Row, make_accelerator, read_rows, split, to_int
 
 RULE_TABLES = (
     "schemes",
@@ -30,6 +32,7 @@ RULE_TABLES = (
     "job_costs",
     "benchmarks",
     "links",
+    "engine_cuda",
     "reference_targets",
     "accelerators",
 )
@@ -66,6 +69,7 @@ def make_planning_tables(rows: Mapping[str, Sequence[Row]]) -> Tables:
             for row in rows["job_costs"]
         },
         benchmarks=make_benchmarks(rows["benchmarks"]),
+        drivers=[make_driver_need(row) for row in rows["engine_cuda"]],
         links={(row["link"], row["term"]): make_constant(row) for row in rows["links"]},
         reference_targets=make_reference_targets(rows["reference_targets"], rows["accelerators"]),
     )
@@ -229,6 +233,28 @@ def make_reference_targets(rows: Sequence[Row], accelerators: Sequence[Row]) -> 
         Target(devices=(make_device(make_accelerator(by_name[row["device"]])),) * int(row["count"]))
         for row in rows
     ]
+
+
+def read_driver_needs(path: Path) -> list[DriverNeed]:
+    """Every row of `engine_cuda.csv`; none where the tables lie elsewhere and lack it.
+
+    Raises:
+        BadInput: the file lacks a column or a cell cannot be read.
+    """
+    return list(read_rows(path, make_driver_need)) if path.is_file() else []
+
+
+def make_driver_need(row: Row) -> DriverNeed:
+    """One row of `engine_cuda.csv`."""
+    return DriverNeed(
+        engine=row["engine"],
+        toolkit=row["toolkit"],
+        driver_cuda=row["driver_cuda"],
+        driver=row["driver"],
+        from_sm=int(row["from_sm"]),
+        way_out=split(row["way_out"]),
+        source=row["source"],
+    )
 
 
 def make_benchmarks(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from planner.domain.choose.drivers import DriverNeed, judge_driver
 from planner.domain.units import GIB, MIB, format_gib
 
 Verdict = Literal["ok", "warning", "problem"]
@@ -126,11 +127,17 @@ def judge_slack(names: Sequence[str]) -> Finding:
     return Finding(name="slack", verdict="ok", message=f"{', '.join(present)} set")
 
 
-def judge_snapshot(snapshot: Mapping[str, Any]) -> list[Finding]:
-    """What the host's own inventory says of memory, driver, cards, backends and engines."""
+def judge_snapshot(snapshot: Mapping[str, Any], needs: Sequence[DriverNeed] = ()) -> list[Finding]:
+    """What the host's own inventory says of memory, driver, cards, backends and engines.
+
+    Args:
+        snapshot: the contract's HostSnapshot.
+        needs: what engines and libraries want of a driver.
+    """
     return [
         _judge_ram(snapshot),
         *_judge_driver(snapshot),
+        *_judge_driver_age(snapshot, needs),
         *(_judge_backend(backend) for backend in snapshot["backends"]),
         _judge_engines(snapshot["engines"]),
     ]
@@ -163,6 +170,21 @@ def _judge_driver(snapshot: Mapping[str, Any]) -> list[Finding]:
             Finding(name="nvidia", verdict="ok" if is_absent else "warning", message=note["message"])
         )
     return findings
+
+
+def _judge_driver_age(snapshot: Mapping[str, Any], needs: Sequence[DriverNeed]) -> list[Finding]:
+    """Whether the driver is new enough for the engines that are installed, and for torch, which quantizes."""
+    driver, devices = snapshot["driver"], snapshot["devices"]
+    if driver is None or not devices:
+        return []
+    capabilities = [device["compute_capability"] for device in devices if device.get("compute_capability")]
+    sm = min((round(float(capability) * 10) for capability in capabilities), default=None)
+    wanted = dict.fromkeys([*(engine["name"] for engine in snapshot["engines"]), "torch"])
+    return [
+        Finding(name="nvidia", verdict="warning", message=found.message, advice=" or ".join(found.way_out))
+        for name in wanted
+        for found in judge_driver(name, driver["cuda"], driver["version"], sm, needs)
+    ]
 
 
 def _judge_backend(backend: Mapping[str, Any]) -> Finding:

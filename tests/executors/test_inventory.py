@@ -76,6 +76,19 @@ def test_cards_of_two_sockets_reach_each_other_the_long_way(take_inventory):
     assert (link["nvlinks"], link["path"], link["has_peer_access"]) == (0, "across processor sockets", False)
 
 
+def test_cards_on_one_switch_are_joined_by_it(take_inventory):
+    switched = Card(nvlinks=(100, 101, 102, 103))
+    (link,) = take_inventory(switched, switched)["links"]
+    assert link["nvlinks"] == 4
+
+
+def test_a_chip_without_memory_of_its_own_has_the_hosts(take_inventory):
+    snapshot = take_inventory(Card(name="NVIDIA GB10", cc="12.1", total=0, reserved=0))
+    (device,) = snapshot["devices"]
+    assert device["total_bytes"] == snapshot["ram_total_bytes"]
+    assert device["free_bytes"] == pytest.approx(snapshot["ram_available_bytes"], abs=GIB)
+
+
 def test_memory_that_others_hold_is_told_with_who_holds_it(take_inventory):
     busy = Card(
         used=21 * GIB,

@@ -6,6 +6,7 @@ Recipes, engines and published checkpoints are tables; this module multiplies th
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from planner.domain.choose.drivers import DriverNeed
 from planner.domain.choose.placements import find_placements
 from planner.domain.errors import BadInput
 from planner.domain.facts.engine_options import EngineOption
@@ -64,6 +65,7 @@ class Tables:
     benchmarks: Mapping[str, tuple[str, ...]]
     """By task: the benchmark that quality is judged on, then its relatives."""
     links: LinkConstants
+    drivers: Sequence[DriverNeed]
     reference_targets: Sequence[Target]
     """Targets that are tried, smallest first, to say what would do when nothing fits."""
 

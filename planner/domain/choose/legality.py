@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Literal
 
 from planner.domain.choose.candidates import Candidate, Tables
+from planner.domain.choose.drivers import judge_driver
 from planner.domain.choose.placements import is_uneven
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.kernels import Finding, Kernel, Load, find_kernel
@@ -59,7 +60,8 @@ def judge_candidate(
     kernel, findings = _find_kernel(load, tables)
     policy = _policy(candidate, request)
     over = memory_finding(memory, bounded=candidate.engine == "vllm" and is_uneven(used))
-    found = (*findings, *policy, *over)
+    driver = judge_driver(candidate.engine, target.cuda, target.driver, least_able(used).sm, tables.drivers)
+    found = (*findings, *driver, *policy, *over)
     if found:
         return Verdict(status="illegal", findings=found, kernel=kernel)
     if kernel is None:

@@ -62,7 +62,7 @@ class Card:
     processes: tuple[Process, ...] = ()
     instances: tuple[Instance, ...] = ()
     nvlinks: tuple[int, ...] = ()
-    """By link, the number of the card at its other end; -1 for a link that is down."""
+    """By link, the number of the card at its other end; 100 and more for a switch, -1 for a link that is down."""
 
 
 TWO_A6000 = (Card(), Card())
@@ -100,10 +100,15 @@ def find_compiler(folder: Path) -> tuple[list[str], dict[str, str]]:
 
 
 def show_machine(
-    library: Path, file: Path, cards: tuple[Card, ...] = TWO_A6000, *, init_error: int = 0
+    library: Path,
+    file: Path,
+    cards: tuple[Card, ...] = TWO_A6000,
+    *,
+    init_error: int = 0,
+    cuda: int = 12060,
 ) -> dict[str, str]:
     """Describe a machine in the file; the environment variables of a process that sees it."""
-    rows = [("driver", "560.35.03"), ("cuda", 12060), ("init_error", init_error)]
+    rows = [("driver", "560.35.03"), ("cuda", cuda), ("init_error", init_error)]
     for number, card in enumerate(cards):
         rows += describe_card(number, card)
     file.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))

@@ -13,12 +13,12 @@ def show_cards(request, tmp_path):
     """Environment variables under which a process sees the cards (two RTX A6000 where none are named)."""
     folder = request.config.cache.mkdir("nvml")
 
-    def show(*cards, without=(), init_error=0):
+    def show(*cards, without=(), **machine):
         try:
             with hold_lock(folder / ".lock", wait_seconds=300.0):  # tests may run in several processes
                 library = build_nvml(folder, without=without)
         except subprocess.CalledProcessError:
             pytest.skip("no C compiler here, and the package registry gives none")
-        return show_machine(library, tmp_path / "cards.txt", cards or TWO_A6000, init_error=init_error)
+        return show_machine(library, tmp_path / "cards.txt", cards or TWO_A6000, **machine)
 
     return show

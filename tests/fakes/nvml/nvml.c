@@ -7,7 +7,7 @@
  *   name, uuid, bus, cc, total, reserved, used, mig, ecc, pcie, cpu, temperature, power, util, lost
  *   process pid bytes instance kind name
  *   instance id bytes used compute-slices name
- *   nvlink link peer        the link of this card that ends at another card, by number
+ *   nvlink link peer        the link of this card that ends at another card, by number; 100 and more is a switch
  *
  * Left out: everything that Bitwright does not ask for. A symbol is made to be missing at compile time with
  * -D<symbol>=absent_<n>.
@@ -22,6 +22,7 @@ enum { OK = 0, UNINITIALIZED = 1, BAD_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND
 #define CARDS 16
 #define PARTS 16
 #define LINKS 18
+#define SWITCHES 100
 #define TEXT 128
 
 typedef struct { unsigned pid; u64 bytes; unsigned instance; char kind; char name[TEXT]; } process_t;
@@ -182,6 +183,7 @@ typedef struct { u64 total, free, used; } memory_t;
 typedef struct { unsigned version; u64 total, reserved, free, used; } memory_v2_t;
 ret_t nvmlDeviceGetMemoryInfo(device_t *device, memory_t *into) {
     CHECK(device);
+    if (!device->total) return NOT_SUPPORTED;
     /* The first version counts what the driver keeps as used. */
     into->total = device->total;
     into->used = device->used + device->reserved;
@@ -190,6 +192,7 @@ ret_t nvmlDeviceGetMemoryInfo(device_t *device, memory_t *into) {
 }
 ret_t nvmlDeviceGetMemoryInfo_v2(device_t *device, memory_v2_t *into) {
     CHECK(device);
+    if (!device->total) return NOT_SUPPORTED;
     if (into->version != 0x2000028) return 25;
     into->total = device->total;
     into->reserved = device->reserved;
@@ -322,5 +325,10 @@ ret_t nvmlDeviceGetNvLinkState(device_t *device, unsigned link, unsigned *into) 
 ret_t nvmlDeviceGetNvLinkRemotePciInfo_v2(device_t *device, unsigned link, pci_t *into) {
     CHECK(device);
     if (link >= LINKS || device->peer[link] < 0) return BAD_ARGUMENT;
+    if (device->peer[link] >= SWITCHES) {
+        memset(into, 0, sizeof *into);
+        snprintf(into->text, sizeof into->text, "00000000:%02X:00.0", device->peer[link]);
+        return OK;
+    }
     return nvmlDeviceGetPciInfo_v3(&cards[device->peer[link]], into);
 }

@@ -68,6 +68,29 @@ def test_an_older_driver_counts_the_reserved_as_held_and_it_is_taken_off(plan_on
     assert any("assumed" in warning for warning in decision["warnings"])
 
 
+def test_a_chip_without_memory_of_its_own_is_planned_with_the_hosts(plan_on):
+    decision = plan_on(
+        Card(name="NVIDIA GB10", cc="12.1", total=0, reserved=0), ask="qwen3 0.6b for this machine"
+    )
+    (device,) = decision["target"]["devices"]
+    assert (device["kind"], device["name"]) == ("unified", "NVIDIA GB10 (DGX Spark)")
+    assert device["total_bytes"] > 0
+
+
+def test_cards_joined_by_a_switch_are_faster_than_over_pcie(plan_on):
+    """Four links of each end at the same switches: tensor parallel waits for NVLink, not for PCIe."""
+    joined = Card(nvlinks=(100, 101, 102, 103))
+    speeds = [plan_on(card, card)["chosen"]["speed"]["decode_tokens_per_s"] for card in (joined, Card())]
+    assert speeds[0] > 1.05 * speeds[1]
+
+
+def test_an_old_driver_is_a_verdict(plan_on):
+    decision = plan_on(Card(), cuda=11080)
+    old = [row for row in decision["rejected"] if row["code"] == "driver.too_old"]
+    assert old
+    assert "CUDA 11.8" in old[0]["message"]
+
+
 def test_a_lost_card_is_not_planned_for_and_said(plan_on):
     decision = plan_on(Card(lost=True), Card(), ask="qwen 7b for this machine")
     assert decision["target"]["label"] == "1 × RTX A6000"

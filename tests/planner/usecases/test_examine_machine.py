@@ -1,8 +1,11 @@
 """Facts in, findings out: what is a problem, what a warning, and what to do about it."""
 
+from pathlib import Path
+
 import pytest
 
 from planner.domain.units import GIB, MIB
+from planner.sources.rules import read_driver_needs
 from planner.usecases.examine_machine import (
     judge_commands,
     judge_folder,
@@ -11,6 +14,8 @@ from planner.usecases.examine_machine import (
     judge_slack,
     judge_snapshot,
 )
+
+DATA = Path(__file__).parents[3] / "data"
 
 
 def a_snapshot(**changes):
@@ -131,3 +136,25 @@ def test_cards_are_shown_with_what_is_free():
     snapshot = a_snapshot(driver={"version": "560.35.03", "cuda": "12.6"}, devices=cards)
     (found,) = [finding for finding in judge_snapshot(snapshot) if finding.name == "nvidia"]
     assert found.message == "driver 560.35.03, CUDA 12.6: NVIDIA RTX A6000 47.5 GiB free"
+
+
+@pytest.mark.parametrize(
+    ("cuda", "engines", "said"),
+    [
+        pytest.param("11.8", ["vllm"], ["vllm", "torch"], id="too-old-for-both"),
+        pytest.param("12.4", ["vllm"], ["torch"], id="any-driver-of-12-runs-12.9"),
+        pytest.param("13.0", ["vllm"], [], id="new-enough"),
+        pytest.param("11.8", [], ["torch"], id="what-is-not-installed-wants-nothing"),
+    ],
+)
+def test_a_driver_is_judged_by_what_is_to_run_on_it(cuda, engines, said):
+    snapshot = a_snapshot(
+        driver={"version": "550.54", "cuda": cuda},
+        devices=[{"name": "RTX A6000", "free_bytes": 48 * GIB, "compute_capability": "8.6"}],
+        engines=[{"name": name, "version": "0.33.0"} for name in engines],
+    )
+    needs = read_driver_needs(DATA / "engine_cuda.csv")
+    found = [finding for finding in judge_snapshot(snapshot, needs) if "is built with" in finding.message]
+    assert [finding.verdict for finding in found] == ["warning"] * len(said)
+    assert all(name in finding.message for name, finding in zip(said, found, strict=True))
+    assert all("newer driver" in finding.advice for finding in found)

@@ -1,5 +1,7 @@
 """Verdicts: the trap of Qwen2.5-72B, every way out of it, and unknown that is never allowed."""
 
+from dataclasses import replace
+
 import pytest
 
 from planner.domain.choose.candidates import enumerate_candidates
@@ -106,6 +108,30 @@ def test_all_failing_rules_are_reported(judge, qwen72b, a_target):
 def test_the_least_able_card_decides_for_a_mixed_target(a_device):
     mixed = Target(devices=(a_device("NVIDIA H100 80GB SXM5"), a_device("NVIDIA T4")))
     assert least_able(mixed.devices).name == "NVIDIA T4"
+
+
+def test_an_old_driver_refuses_vllm_and_not_llama_cpp(judge, a_model, a_target):
+    old = replace(a_target(), cuda="11.8", driver="520.61.05")
+    codes = {
+        engine: {finding.code for finding in verdict.findings}
+        for (_, _, engine, *_), verdict in judge(a_model(), old).items()
+    }
+    assert "driver.too_old" in codes["vllm"]
+    assert "driver.too_old" not in codes["llama.cpp"]
+    newer = replace(old, cuda="12.4")
+    assert not any(
+        finding.code == "driver.too_old"
+        for verdict in judge(a_model(), newer).values()
+        for finding in verdict.findings
+    )
+
+
+def test_equal_shards_on_uneven_cards_say_that_the_smallest_bounds_all(judge, qwen72b, a_device):
+    target = Target(devices=(a_device("NVIDIA RTX A6000"), a_device("NVIDIA GeForce RTX 3090")))
+    verdict = judge(qwen72b, target)["BF16", "none", "vllm", None, PP2, False]
+    (finding,) = [finding for finding in verdict.findings if finding.code == "memory.over_by"]
+    assert "the smallest card bounds all" in finding.message
+    assert "RTX 3090" in finding.message
 
 
 def test_every_finding_has_a_code_a_sentence_and_a_source(judge, qwen72b, a_target):
