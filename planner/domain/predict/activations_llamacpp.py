@@ -6,6 +6,9 @@ the buffer is the widest of these moments, in 32 bits:
     logits      vocabulary + hidden, on the device that holds the head
     attention   two hidden and two query widths (one hidden less in builds before the split by layers); without
                 flash attention also scores: heads x cache cells
+    latent      two hidden widths, and for each head a query, the query absorbed into the latent and its
+                answer there; ik_llama.cpp instead unfolds keys and values of the whole cache for a prompt, which
+                is the high end of the interval
     layer       dense: two feed-forward and two hidden widths; experts: two inner widths and one hidden for each
                 expert a token is sent to, and two hidden
     mask        cache cells; with flash attention a copy in 16 bits, made on the first device
@@ -15,29 +18,41 @@ flight. Builds differ: see the `llama.cpp@` rows of `data/engine_memory.csv`.
 
 Known error: buffers of Llama 1, 2 and 3 (7B to 65B) without flash attention, on one to eight devices, and of GLM-4,
 Qwen3-30B-A3B and Command-R with it or without, are met to 0.1 MiB; a few graphs hold one more tensor (GLM-4-32B in
-llama.cpp: 353 MiB where 308 are predicted). Latent attention and linear attention are approximated.
+llama.cpp: 353 MiB where 308 are predicted). Latent attention is approximated (DeepSeek-R1 over two
+devices, micro-batches of 4,096: 4,256 MiB at 32,768 tokens and 4,512 at 40,960, where ik_llama.cpp printed 4,176 and
+4,560), linear attention more so.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.predict.constants import Constant, MemoryConstants
-from planner.domain.predict.kv_cache import held_tokens_of_layers
+from planner.domain.predict.kv_cache import cache_rules, held_tokens_of_layers
 
 WIDE, NARROW = 4, 2
 """Bytes of an activation, and of a mask's copy for flash attention."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """Where a device sits in the split by layers."""
+class Graph:
+    """One device's part of ggml's graph for a micro-batch."""
 
+    model: ModelFacts
     is_first: bool
     is_last: bool
     devices: int
+    tokens: float
+    """Tokens of the micro-batch."""
+    scored: float
+    """Cache cells that a token's scores cover."""
+    masked: float
+    """Cells of all masks: windowed layers have one of their own."""
+    copies: int
+    """Copies of the inputs when layers are split over devices; 0 in builds that had one scratch for all."""
+    is_absorbed: bool
+    """Whether latent attention works on the latent itself."""
 
 
 def predict_compute_buffer(
@@ -52,56 +67,63 @@ def predict_compute_buffer(
     constants: MemoryConstants,
 ) -> Constant:
     """Bytes of the compute buffer, between what it takes with and without flash attention where that is open."""
-    seat = Seat(is_first, is_last, placement.pp)
-    cells = _mask_cells(model, workload, sequences, engine)
-    tokens = min(constants[engine, "batched_tokens"].likely, workload.context_tokens * sequences)
-    # Micro-batches overlap only when every layer is on a device.
-    copies = 1 if placement.offload else int(constants[engine, "pipeline_copies"].likely)
-    flash = constants[engine, "flash_attention"]
-    with_flash = _buffer_bytes(model, seat, tokens, cells, copies, flash=True)
-    without = _buffer_bytes(model, seat, tokens, cells, copies, flash=False)
-    scale = constants[engine, "activation_scale"]
+    rules = cache_rules(engine, constants)
+    held = held_tokens_of_layers(model, workload.context_tokens, engine=engine, rules=rules)
+    widths = {tokens * sequences for tokens in held if tokens}
+    graph = Graph(
+        model=model,
+        is_first=is_first,
+        is_last=is_last,
+        devices=placement.pp,
+        tokens=min(constants[engine, "batched_tokens"].likely, workload.context_tokens * sequences),
+        scored=max(widths, default=0),
+        masked=sum(widths),
+        # Micro-batches overlap only when every layer is on a device.
+        copies=1 if placement.offload else int(constants[engine, "pipeline_copies"].likely),
+        is_absorbed=bool(model.kv_lora_rank) and rules.latent != "heads",
+    )
+    flash, scale = constants[engine, "flash_attention"], constants[engine, "activation_scale"]
+    with_flash, without = _buffer_bytes(graph, flash=True), _buffer_bytes(graph, flash=False)
     return Constant(
         scale.low * (with_flash if flash.high else without),
         scale.likely * (with_flash if flash.likely else without),
-        scale.high * (with_flash if flash.low else without),
+        scale.high * (with_flash if flash.low else without) + _unfolded_bytes(graph),
         scale.source,
     )
 
 
-@lru_cache(maxsize=4096)
-def _mask_cells(model: ModelFacts, workload: Workload, sequences: int, engine: str) -> tuple[float, float]:
-    """Cache cells that a token's scores cover, and those of all masks: one more where windows have their own."""
-    held = held_tokens_of_layers(model, workload.context_tokens, engine=engine)
-    widths = {tokens * sequences for tokens in held if tokens}
-    return max(widths, default=0), sum(widths)
-
-
-@lru_cache(maxsize=4096)
-def _buffer_bytes(
-    model: ModelFacts, seat: Seat, tokens: float, cells: tuple[float, float], copies: int, *, flash: bool
-) -> float:
+def _buffer_bytes(graph: Graph, *, flash: bool) -> float:
     """Bytes at the widest moment; 0 on devices that old builds gave no buffer of their own."""
-    if seat.devices > 1 and not copies and not seat.is_last:
+    if graph.devices > 1 and not graph.copies and not graph.is_last:
         return 0.0
-    scored, masked = cells
-    wide, narrow = WIDE * masked * tokens, NARROW * masked * tokens
-    hidden = WIDE * tokens * model.hidden_size
-    logits = WIDE * tokens * model.vocab_size + hidden if seat.is_last else 0.0
-    attention = _attention_bytes(model, tokens, scored, flash=flash) - (0 if copies else hidden)
-    layer = max(attention, _layer_bytes(model, tokens))
-    if seat.devices == 1 or copies <= 1:
+    wide, narrow = (size * graph.masked * graph.tokens for size in (WIDE, NARROW))
+    hidden = WIDE * graph.tokens * graph.model.hidden_size
+    logits = WIDE * graph.tokens * graph.model.vocab_size + hidden if graph.is_last else 0.0
+    layer = max(_attention_bytes(graph, flash=flash), _layer_bytes(graph.model, graph.tokens))
+    if graph.devices == 1 or graph.copies <= 1:
         made = wide + narrow + hidden if flash else 0.0
         return max(logits, layer + (narrow if flash else wide), made)
-    made = narrow if flash and seat.is_first else 0.0
-    inputs = copies * ((narrow if flash and not seat.is_first else wide) + hidden)
+    made = narrow if flash and graph.is_first else 0.0
+    inputs = graph.copies * ((narrow if flash and not graph.is_first else wide) + hidden)
     return inputs + max(logits, layer + made)
 
 
-def _attention_bytes(model: ModelFacts, tokens: float, cells: float, *, flash: bool) -> float:
-    head = (model.qk_nope_head_dim + model.qk_rope_head_dim) or model.head_dim
-    widths = 2 * model.hidden_size + 2 * model.num_heads * head
-    return WIDE * tokens * (widths + (0 if flash else model.num_heads * cells))
+def _attention_bytes(graph: Graph, *, flash: bool) -> float:
+    model = graph.model
+    query = (model.qk_nope_head_dim + model.qk_rope_head_dim) or model.head_dim
+    absorbed = query + 2 * model.kv_lora_rank + model.qk_rope_head_dim
+    per_head = absorbed if graph.is_absorbed else 2 * query
+    widths = (2 if graph.copies else 1) * model.hidden_size + model.num_heads * per_head
+    return WIDE * graph.tokens * (widths + (0 if flash else model.num_heads * graph.scored))
+
+
+def _unfolded_bytes(graph: Graph) -> float:
+    """Keys and values of the whole cache in 16 bits, where latent attention unfolds them for a prompt."""
+    if not graph.is_absorbed:
+        return 0.0
+    model = graph.model
+    head = model.qk_nope_head_dim + model.qk_rope_head_dim + model.v_head_dim
+    return NARROW * graph.scored * model.num_heads * head
 
 
 def _layer_bytes(model: ModelFacts, tokens: float) -> float:

@@ -5,6 +5,7 @@ import pytest
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 from planner.domain.predict.activations import predict_activations
+from planner.domain.predict.constants import Constant
 from planner.domain.predict.llamacpp_builds import constants_of_build
 
 MIB = 2**20
@@ -84,3 +85,19 @@ def test_what_nobody_said_about_flash_attention_is_in_the_interval(tables, catal
     )
     assert found.low <= 258.5 * MIB
     assert found.high >= 560 * MIB == found.likely
+
+
+def test_latent_attention_is_between_absorbed_and_unfolded(tables, catalogue_model):
+    """ik_llama.cpp issue 437, DeepSeek-R1 on one RTX 5090: 4252.01 MiB at 32,768 in micro-batches of 2,048."""
+    found = predict_activations(
+        catalogue_model("deepseek-ai/DeepSeek-R1"),
+        "llama.cpp",
+        Placement(),
+        Workload(context_tokens=32768, concurrency=1),
+        1,
+        is_last=True,
+        constants={**tables.memory, ("llama.cpp", "batched_tokens"): Constant(2048, 2048, 2048, "-ub 2048")},
+    )
+    # 2 x 7168 + 128 heads x (192 + 512 + 576) widths of 4 bytes, and the mask in 16 bits
+    assert found.likely == 4 * 2048 * (2 * 7168 + 128 * 1280) + 2 * 2048 * 32768
+    assert found.low < 4252.01 * MIB < found.high
