@@ -5,7 +5,9 @@ from typing import Annotated, TypeVar
 
 from litestar.params import QueryParameter
 
-Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
+from planner.contract.pages import MOST_PAGE_ROWS
+
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST_PAGE_ROWS)]
 Cursor = Annotated[
     str | None,
     QueryParameter(max_length=200, description="`next_cursor` of the page before; none for the first."),

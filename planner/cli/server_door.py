@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from planner.contract.client import Client
 from planner.contract.errors import ContractError
+from planner.contract.pages import MOST_PAGE_ROWS
 from planner.contract.requests import JobSubmission, TokenAsk
 from planner.domain.errors import (
     Ambiguous,
@@ -47,7 +49,8 @@ class ServerDoor:
 
     def list_decisions(self, row_limit: int) -> list[dict[str, Any]]:
         with translated():
-            return self._client.list_decisions(row_limit)
+            found = self._client.iterate_decisions(min(row_limit, MOST_PAGE_ROWS))
+            return [decision.model_dump() for decision in islice(found, row_limit)]
 
     def show_decision(self, decision_id: str) -> dict[str, Any]:
         with translated():
@@ -71,7 +74,8 @@ class ServerDoor:
 
     def list_evidence(self, filters: Mapping[str, str | None], row_limit: int) -> list[dict[str, Any]]:
         with translated():
-            return self._client.list_evidence(filters, row_limit)
+            found = self._client.iterate_evidence(filters, min(row_limit, MOST_PAGE_ROWS))
+            return list(islice(found, row_limit))
 
     def list_sources(self) -> list[dict[str, Any]]:
         with translated():

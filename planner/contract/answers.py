@@ -142,6 +142,11 @@ class JobEvent(Answer):
     recorded_at: str
     event: dict[str, Any]
 
+    @property
+    def ends_job(self) -> bool:
+        """Whether it is the last one: the job came to its end."""
+        return self.event.get("event") == "state" and self.event.get("state") in FINAL_STATES
+
 
 class AuditAnswer(Answer):
     """Columns and rows of one SELECT; `truncated` when there were more rows than one answer holds."""

@@ -1,89 +1,66 @@
-"""The typed client of the service: one method a route. Executors, the bot and the command line use nothing else.
+"""The typed clients of the service: one method a route. Executors, the bot and the command line use nothing else.
 
-Every method raises ContractError for a refusal and ServiceGone when nothing answers for `patience.seconds`.
-POST /jobs carries an idempotency key, so that asking again after a lost answer makes no second job; the other
-POSTs are safe to repeat because the service compares states before it moves a job.
+`Client` waits for its answers, `AsyncClient` is awaited; what is sent and how the answer reads stands once, in
+`calls.py`. Every method raises ContractError for a refusal and ServiceGone when nothing answers for
+`patience.seconds`; both are safe to repeat (see `calls.py`).
 """
 
-import secrets
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel
 
+from planner.contract import calls
 from planner.contract.answers import (
     AuditAnswer,
     Claim,
     ClaimState,
-    DecisionList,
-    EvidenceRows,
+    DecisionSummary,
     Health,
-    HostList,
     HostRecord,
     JobEvent,
-    JobList,
     JobRecord,
     NewToken,
-    PlanAnswers,
-    TokenList,
     TokenRecord,
 )
-from planner.contract.errors import ContractError, ServiceGone, read_problem
-from planner.contract.events import read_events
+from planner.contract.async_client import AsyncClient
+from planner.contract.calls import Call
+from planner.contract.connection import (
+    Token,
+    check_address,
+    check_answer,
+    describe_connection,
+    describe_request,
+    read_answer,
+)
+from planner.contract.errors import ServiceGone
+from planner.contract.events import AGAIN_SECONDS, EventReader
+from planner.contract.pages import PAGE_ROWS, Page
 from planner.contract.requests import (
-    AuditQuestion,
-    ClaimAsk,
     HostReport,
     JobFailure,
     JobReport,
     JobSubmission,
-    PlanBatch,
-    ReportedEvents,
     TokenAsk,
 )
 from planner.contract.retries import Patience
 
-Received = TypeVar("Received", bound=BaseModel)
+__all__ = ["AsyncClient", "Client"]
 
-ANSWER_SECONDS = 60.0
-SILENCE_SECONDS = 30.0
-"""Longer than the service's own pings: a stream this quiet is dead."""
-
-
-class BearerToken(httpx.Auth):
-    """A token, or where to read one: a service takes a new token at every start, so a refused one is read again."""
-
-    def __init__(self, token: str | Callable[[], str]) -> None:
-        self._read = token if callable(token) else lambda: token
-        self._token = self._read()
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send the token; where it is refused and another is there by now, send that."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        response = yield request
-        if response.status_code != httpx.codes.UNAUTHORIZED:
-            return
-        refused, self._token = self._token, self._read()
-        if self._token != refused:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-            yield request
+AnswerT = TypeVar("AnswerT")
+Row = TypeVar("Row")
 
 
 class Client:
-    """A connection to one service."""
+    """A connection to one service, which threads may share."""
 
-    def __init__(self, url: str, token: str | Callable[[], str], *, patience: Patience | None = None) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, url: str, token: Token, *, patience: Patience | None = None) -> None:
+        self.url = check_address(url)
         self._patience = patience or Patience()
-        self._http = httpx.Client(
-            base_url=self.url,
-            auth=BearerToken(token),
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=5.0),
-            trust_env=False,
-        )
+        self._http = httpx.Client(**describe_connection(self.url, token))
 
     def __enter__(self) -> Self:
         return self
@@ -97,212 +74,192 @@ class Client:
         """Let go of the connections."""
         self._http.close()
 
+    def send(self, call: Call[AnswerT]) -> AnswerT:
+        """The answer to a call, asked for again where that can help."""
+        return read_answer(call, self._ask(call), self.url)
+
     def check_health(self) -> Health:
         """Whether the service lives and takes this token."""
-        return self._get("/health/live", Health)
+        return self.send(calls.check_health())
 
     def plan(self, ask: Mapping[str, Any]) -> dict[str, Any]:
         """A recorded decision."""
-        return self._object("POST", "/v1/plans", body=dict(ask))
+        return self.send(calls.plan(ask))
 
     def plan_batch(self, asks: Sequence[Mapping[str, Any]], *, record: bool = False) -> list[dict[str, Any]]:
         """Decisions or `{"error": …}` objects, in order."""
-        body = PlanBatch(plans=[dict(ask) for ask in asks], record=record)
-        return self._post("/v1/plans:batch", body, PlanAnswers).answers
+        return self.send(calls.plan_batch(asks, record=record))
 
-    def list_decisions(self, row_limit: int = 20) -> list[dict[str, Any]]:
-        """Newest decisions in short."""
-        answer = self._get("/v1/decisions", DecisionList, {"limit": row_limit})
-        return [summary.model_dump() for summary in answer.decisions]
+    def list_decisions(self, row_limit: int = 20, cursor: str | None = None) -> Page[DecisionSummary]:
+        """Newest decisions in short, or those after a page's `next_cursor`."""
+        return self.send(calls.list_decisions(row_limit, cursor))
+
+    def iterate_decisions(self, page_rows: int = PAGE_ROWS) -> Iterator[DecisionSummary]:
+        """All decisions, newest first, fetched as they are needed."""
+        return self._iterate(calls.list_decisions, page_rows)
 
     def show_decision(self, decision_id: str) -> dict[str, Any]:
         """One decision with its jobs and measurements."""
-        return self._object("GET", f"/v1/decisions/{_segment(decision_id)}")
+        return self.send(calls.show_decision(decision_id))
 
     def replay_decision(self, decision_id: str) -> dict[str, Any]:
         """Compute it again and compare."""
-        return self._object("POST", f"/v1/decisions/{_segment(decision_id)}:replay")
+        return self.send(calls.replay_decision(decision_id))
 
     def estimate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Numbers and verdicts of one candidate."""
-        return self._object("POST", "/v1/estimates", body=dict(fields))
+        return self.send(calls.estimate(fields))
 
     def predict_evidence(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """What one benchmark loses."""
-        return self._object("POST", "/v1/evidence:predict", body=dict(fields))
+        return self.send(calls.predict_evidence(fields))
 
-    def list_evidence(self, filters: Mapping[str, str | None], row_limit: int) -> list[dict[str, Any]]:
-        """Rows of evidence, newest first."""
-        wanted = {name: value for name, value in filters.items() if value is not None}
-        return self._get("/v1/evidence", EvidenceRows, {**wanted, "limit": row_limit}).rows
+    def list_evidence(
+        self, filters: Mapping[str, str | None], row_limit: int = 20, cursor: str | None = None
+    ) -> Page[dict[str, Any]]:
+        """Rows by subject, model, scheme and metric, newest first, or those after a page's `next_cursor`."""
+        return self.send(calls.list_evidence(filters, row_limit, cursor))
+
+    def iterate_evidence(
+        self, filters: Mapping[str, str | None], page_rows: int = PAGE_ROWS
+    ) -> Iterator[dict[str, Any]]:
+        """All such rows, fetched as they are needed."""
+        return self._iterate(partial(calls.list_evidence, filters), page_rows)
 
     def list_sources(self) -> list[dict[str, Any]]:
         """Sources with their number of rows."""
-        return self._get("/v1/evidence/sources", EvidenceRows).rows
+        return self.send(calls.list_sources())
 
     def submit_job(
         self, submission: JobSubmission, idempotency_key: str | None = None, *, person: str | None = None
     ) -> JobRecord:
         """Submit a job once, however often the request has to be sent; `person` is for whom it is done."""
-        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16), **_for_whom(person)}
-        sent = self._json("POST", "/v1/jobs", body=_body(submission), headers=headers)
-        return JobRecord.model_validate(sent)
+        return self.send(calls.submit_job(submission, idempotency_key, person=person))
 
-    def list_jobs(self, decision_id: str | None = None, row_limit: int = 20) -> list[JobRecord]:
-        """Newest jobs."""
-        parameters = {"limit": row_limit, **({"decision_id": decision_id} if decision_id else {})}
-        return self._get("/v1/jobs", JobList, parameters).jobs
+    def list_jobs(
+        self, decision_id: str | None = None, row_limit: int = 20, cursor: str | None = None
+    ) -> Page[JobRecord]:
+        """Newest jobs, or those after a page's `next_cursor`."""
+        return self.send(calls.list_jobs(decision_id, row_limit, cursor))
+
+    def iterate_jobs(self, decision_id: str | None = None, page_rows: int = PAGE_ROWS) -> Iterator[JobRecord]:
+        """All jobs, newest first, fetched as they are needed."""
+        return self._iterate(partial(calls.list_jobs, decision_id), page_rows)
 
     def find_job(self, job_id: str) -> JobRecord:
         """One job."""
-        return self._get(f"/v1/jobs/{_segment(job_id)}", JobRecord)
+        return self.send(calls.find_job(job_id))
 
     def approve_job(self, job_id: str, *, person: str | None = None) -> JobRecord:
         """Let executors have it; `person` is who allowed it."""
-        path = f"/v1/jobs/{_segment(job_id)}:approve"
-        return JobRecord.model_validate(self._json("POST", path, headers=_for_whom(person)))
+        return self.send(calls.approve_job(job_id, person=person))
 
     def cancel_job(self, job_id: str) -> JobRecord:
         """Stop it, wherever it is."""
-        return self._post(f"/v1/jobs/{_segment(job_id)}:cancel", None, JobRecord)
+        return self.send(calls.cancel_job(job_id))
 
     def retry_job(self, job_id: str) -> JobRecord:
         """A new job that makes what this one did not."""
-        return self._post(f"/v1/jobs/{_segment(job_id)}:retry", None, JobRecord)
+        return self.send(calls.retry_job(job_id))
 
     def follow_job(self, job_id: str, after: int = 0) -> Iterator[JobEvent]:
         """Events after number `after` until the job is over; a broken stream is taken up where it broke."""
-        patience = self._patience
-        while True:
+        was_over = is_over = False
+        while not is_over:
             try:
-                for event in self._stream(job_id, after):
-                    after = event.sequence
-                    yield event
-            except httpx.TransportError as error:
-                if not self._lives():
-                    raise ServiceGone(self.url, type(error).__name__) from error
-                patience.sleep(0.2)
+                with self._listen(job_id, after) as lines:
+                    reader = EventReader()
+                    for event in filter(None, map(reader.feed, lines)):
+                        after, is_over = event.sequence, event.ends_job
+                        yield event
+            except httpx.TransportError:
+                self._patience.sleep(AGAIN_SECONDS)
             else:
-                return
+                # A service that stops ends its streams in good order. Of a job that was over before the stream
+                # began, it told all.
+                is_over = is_over or was_over
+                was_over = is_over or self.find_job(job_id).is_over
+                if not was_over:
+                    self._patience.sleep(AGAIN_SECONDS)
 
     def claim_job(self, host: str, job_id: str | None = None, wait_seconds: float = 0.0) -> Claim:
         """Ask for work, waiting up to `wait_seconds` for some."""
-        ask = ClaimAsk(job_id=job_id, wait_seconds=wait_seconds)
-        return self._post(f"/v1/hosts/{_segment(host)}/claims", ask, Claim)
+        return self.send(calls.claim_job(host, job_id, wait_seconds))
 
     def report_events(self, claim_id: str, events: Sequence[Mapping[str, Any]]) -> ClaimState:
         """Append progress."""
-        body = ReportedEvents(events=[dict(event) for event in events])
-        return self._post(f"/v1/claims/{_segment(claim_id)}/events", body, ClaimState)
+        return self.send(calls.report_events(claim_id, events))
 
     def renew_claim(self, claim_id: str) -> ClaimState:
         """Keep the lease."""
-        return self._post(f"/v1/claims/{_segment(claim_id)}/renew", None, ClaimState)
+        return self.send(calls.renew_claim(claim_id))
 
     def complete_job(self, claim_id: str, report: JobReport) -> ClaimState:
         """Hand in what was made and measured."""
-        return self._post(f"/v1/claims/{_segment(claim_id)}/complete", report, ClaimState)
+        return self.send(calls.complete_job(claim_id, report))
 
     def fail_job(self, claim_id: str, failure: JobFailure) -> ClaimState:
         """Say why there is no artifact."""
-        return self._post(f"/v1/claims/{_segment(claim_id)}/fail", failure, ClaimState)
+        return self.send(calls.fail_job(claim_id, failure))
 
     def register_host(self, report: HostReport) -> HostRecord:
         """Say that a host is there."""
-        return self._post("/v1/hosts", report, HostRecord)
+        return self.send(calls.register_host(report))
 
     def send_heartbeat(self, report: HostReport) -> HostRecord:
         """Say what a registered host has now."""
-        return self._post(f"/v1/hosts/{_segment(report.snapshot.host)}/heartbeat", report, HostRecord)
+        return self.send(calls.send_heartbeat(report))
 
     def list_hosts(self) -> list[HostRecord]:
         """Every host that ever registered."""
-        return self._get("/v1/hosts", HostList).hosts
+        return self.send(calls.list_hosts())
+
+    def list_devices(self) -> list[dict[str, Any]]:
+        """Cards of all hosts that are there, each with its host and the age of what is known."""
+        return self.send(calls.list_devices())
 
     def create_token(self, ask: TokenAsk) -> NewToken:
         """Make a token; its text comes back this once."""
-        return self._post("/v1/tokens", ask, NewToken)
+        return self.send(calls.create_token(ask))
 
     def list_tokens(self) -> list[TokenRecord]:
         """Oldest first."""
-        return self._get("/v1/tokens", TokenList).tokens
+        return self.send(calls.list_tokens())
 
     def revoke_token(self, name: str) -> TokenRecord:
         """End a token, by its name or id."""
-        return self._post(f"/v1/tokens/{_segment(name)}:revoke", None, TokenRecord)
+        return self.send(calls.revoke_token(name))
 
     def audit(self, sql: str) -> AuditAnswer:
         """Columns and rows of one SELECT."""
-        return self._post("/v1/audit/query", AuditQuestion(sql=sql), AuditAnswer)
+        return self.send(calls.audit(sql))
 
-    def _lives(self) -> bool:
+    def _iterate(
+        self, list_rows: Callable[[int, str | None], Call[Page[Row]]], page_rows: int
+    ) -> Iterator[Row]:
+        cursor: str | None = None
+        while True:
+            page = self.send(list_rows(page_rows, cursor))
+            yield from page
+            if (cursor := page.next_cursor) is None:
+                return
+
+    @contextmanager
+    def _listen(self, job_id: str, after: int) -> Iterator[Iterator[str]]:
+        response = self._ask(calls.follow_job(job_id, after), stream=True)
         try:
-            self.check_health()
-        except ContractError:
-            return False
-        return True
-
-    def _stream(self, job_id: str, after: int) -> Iterator[JobEvent]:
-        with self._http.stream(
-            "GET",
-            f"/v1/jobs/{_segment(job_id)}/events",
-            headers={"Last-Event-ID": str(after), "Accept": "text/event-stream"},
-            timeout=httpx.Timeout(SILENCE_SECONDS, connect=5.0),
-        ) as response:
             if response.is_error:
                 response.read()
-                raise _read_error(response)
-            yield from read_events(response.iter_lines())
+                check_answer(response, self.url)
+            yield response.iter_lines()
+        finally:
+            response.close()
 
-    def _get(
-        self, path: str, answer: type[Received], parameters: Mapping[str, Any] | None = None
-    ) -> Received:
-        return answer.model_validate(self._json("GET", path, parameters=parameters))
+    def _ask(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
+        def ask() -> httpx.Response:
+            return self._http.send(self._http.build_request(**describe_request(call)), stream=stream)
 
-    def _post(self, path: str, body: BaseModel | None, answer: type[Received]) -> Received:
-        return answer.model_validate(self._json("POST", path, body=None if body is None else _body(body)))
-
-    def _object(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        return dict(self._json(method, path, body=body))
-
-    def _json(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Any] | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Any:
         try:
-            response = self._patience.send(
-                lambda: self._http.request(method, path, json=body, params=parameters, headers=headers)
-            )
+            return self._patience.send(ask)
         except httpx.TransportError as error:
             raise ServiceGone(self.url, type(error).__name__) from error
-        if response.is_error:
-            raise _read_error(response)
-        return response.json()
-
-
-def _body(model: BaseModel) -> dict[str, Any]:
-    return model.model_dump(mode="json", exclude_none=True)
-
-
-def _for_whom(person: str | None) -> dict[str, str]:
-    """The header that names a person; what a header cannot hold is left out."""
-    named = (person or "").encode("ascii", "ignore").decode().strip()
-    return {"On-Behalf-Of": named} if named else {}
-
-
-def _segment(name: str) -> str:
-    """An id as one path segment, whatever was typed."""
-    return quote(name, safe="") or "-"
-
-
-def _read_error(response: httpx.Response) -> ContractError:
-    try:
-        document = response.json()
-    except ValueError:
-        document = None
-    return read_problem(response.status_code, document)

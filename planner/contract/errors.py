@@ -1,7 +1,8 @@
 """Refusals as they travel: RFC 9457 problem documents with a stable `code`, and what a client raises.
 
 ContractError         code, one sentence, choices, suggestions, status, exit status
-└── ServiceGone       nothing answered, or 503 to the last
+├── ServiceGone       nothing answered, or 503 to the last
+└── BadAddress        no address of a service
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 MEDIA_TYPE = "application/problem+json"
 UNREACHABLE_EXIT_STATUS = 5
+USAGE_EXIT_STATUS = 2
 
 
 class ContractError(Exception):
@@ -43,6 +45,27 @@ class ServiceGone(ContractError):
             status=503,
             exit_status=UNREACHABLE_EXIT_STATUS,
         )
+
+
+class BadAddress(ContractError):
+    """What was given as an address is none."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            "service.bad_address",
+            f'"{url}" is no address of a service: write it as http://HOST:PORT or https://HOST.',
+            status=400,
+            exit_status=USAGE_EXIT_STATUS,
+        )
+
+
+def describe_odd_answer(status: int) -> ContractError:
+    """The error for an answer that is not what was asked for."""
+    return ContractError(
+        "service.odd_answer",
+        f"The service answered {status} with something else than was asked for. Is the address Bitwright's?",
+        status=status,
+    )
 
 
 def read_problem(status: int, document: Any) -> ContractError:

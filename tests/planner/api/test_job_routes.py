@@ -104,7 +104,7 @@ def test_many_plans_at_once_are_all_recorded(client, service):
         thread.join()
     ids = {plan["decision_id"] for plan in plans}
     assert len(ids) == 16
-    assert ids == {row["decision_id"] for row in client.list_decisions()}
+    assert ids == {row.decision_id for row in client.list_decisions()}
 
 
 @pytest.mark.parametrize("token", ["", "wrong"])
