@@ -14,6 +14,7 @@ import click
 from bot.address import Address, find_address
 from bot.failures import Refused
 from bot.settings import Settings, read_settings
+from planner.contract.errors import ContractError
 
 if TYPE_CHECKING:
     from slack_bolt.app.async_app import AsyncApp
@@ -49,6 +50,9 @@ def bot(server: str | None, token_file: Path | None, port: int | None) -> int:
     except Refused as error:
         click.echo(f"error: {error.message}  [{error.code}]", err=True)
         return USAGE_EXIT_STATUS if error.code.startswith("settings.") else UNREACHABLE_EXIT_STATUS
+    except ContractError as error:
+        click.echo(f"error: {error.message}  [{error.code}]", err=True)
+        return error.exit_status
     return 0
 
 
@@ -81,7 +85,7 @@ async def serve(settings: Settings, find: Callable[[], Address]) -> None:
     # No retries of the library's own: Messages has them, with waits that can be told.
     slack = AsyncWebClient(token=settings.bot_token, base_url=settings.slack_url, retry_handlers=[])
     identity = await introduce(slack, settings)
-    with Service(find) as service:
+    async with Service(find) as service:
         app, following = assemble(settings, slack, identity, service)
         if settings.app_token:
             handler = AsyncSocketModeHandler(app, settings.app_token)

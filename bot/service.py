@@ -1,19 +1,18 @@
-"""Bitwright's service from an event loop: the contract's typed client, each call off the loop.
+"""Bitwright's service as the bot asks it: the contract's client, found again where the service started anew.
 
-A service that started anew is found again, and asked again once: nothing that it refused was done.
+What was asked of a service that has moved is asked again once: nothing that it refused was done.
 """
 
-import asyncio
 import logging
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bot.address import Address
 from bot.failures import Refused
 from planner.contract.answers import JobEvent, JobRecord
-from planner.contract.client import Client
+from planner.contract.client import AsyncClient
 from planner.contract.errors import ContractError
 from planner.contract.requests import CandidateChoice, JobSubmission
 from planner.contract.retries import Patience
@@ -32,18 +31,17 @@ class Service:
     def __init__(self, find: Callable[[], Address], patience: Patience | None = None) -> None:
         self._find = find
         self._patience = patience or Patience()
-        self._lock = threading.Lock()
         self._address = find()
         self._clients = [self._open()]
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for client in self._clients:
-            client.close()
+            await client.close()
 
     async def plan(self, sentence: str) -> dict[str, Any]:
         """A recorded decision."""
@@ -71,61 +69,41 @@ class Service:
         return await self._ask(lambda client: client.cancel_job(job_id))
 
     async def follow_job(self, job_id: str, after: int) -> AsyncIterator[JobEvent]:
-        """Events after number `after`, until the stream ends."""
-        loop = asyncio.get_running_loop()
-        heard: asyncio.Queue[JobEvent | Exception | None] = asyncio.Queue()
+        """Events after number `after`, until the job is over."""
+        client = self._clients[-1]
+        try:
+            async with aclosing(client.follow_job(job_id, after)) as events:
+                async for event in events:
+                    yield event
+        except ContractError as error:
+            self._has_moved(client, error)
+            raise
 
-        def tell(item: JobEvent | Exception | None) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(heard.put_nowait, item)
+    async def _ask(self, act: Callable[[AsyncClient], Awaitable[Answered]]) -> Answered:
+        client = self._clients[-1]
+        try:
+            return await act(client)
+        except ContractError as error:
+            if not self._has_moved(client, error):
+                raise
+            return await act(self._clients[-1])
 
-        def listen() -> None:
-            client = self._clients[-1]
-            try:
-                for event in client.follow_job(job_id, after):
-                    tell(event)
-            except Exception as error:  # noqa: BLE001 - raised again on the loop
-                self._has_moved(client, error)
-                tell(error)
-            else:
-                tell(None)
-
-        # A daemon of its own: a stream may be silent for hours, and must not hold up the bot's end.
-        threading.Thread(target=listen, name=f"follow {job_id}", daemon=True).start()
-        while (item := await heard.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-
-    async def _ask(self, act: Callable[[Client], Answered]) -> Answered:
-        def ask() -> Answered:
-            client = self._clients[-1]
-            try:
-                return act(client)
-            except ContractError as error:
-                if not self._has_moved(client, error):
-                    raise
-                return act(self._clients[-1])
-
-        return await asyncio.to_thread(ask)
-
-    def _has_moved(self, client: Client, error: Exception) -> bool:
+    def _has_moved(self, client: AsyncClient, error: ContractError) -> bool:
         """Whether the service is found elsewhere, or with another token, than this client knew."""
-        if not isinstance(error, ContractError) or error.code not in MOVED:
+        if error.code not in MOVED:
             return False
-        with self._lock:
-            if client is not self._clients[-1]:
-                return True
-            try:
-                address = self._find()
-            except Refused:
-                return False
-            if address == self._address:
-                return False
-            log.info("the service started anew at %s", address.url)
-            self._address = address
-            self._clients.append(self._open())
+        if client is not self._clients[-1]:
             return True
+        try:
+            address = self._find()
+        except Refused:
+            return False
+        if address == self._address:
+            return False
+        log.info("the service started anew at %s", address.url)
+        self._address = address
+        self._clients.append(self._open())
+        return True
 
-    def _open(self) -> Client:
-        return Client(self._address.url, self._address.token, patience=self._patience)
+    def _open(self) -> AsyncClient:
+        return AsyncClient(self._address.url, self._address.token, patience=self._patience)

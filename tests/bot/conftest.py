@@ -101,12 +101,13 @@ def run_bot(settings, slack, patience):
         return following, runner, port
 
     try:
-        with Service(partial(find_address, settings), patience) as service:
-            following, runner, port = on_loop(start(service))
-            yield Person(slack, f"http://127.0.0.1:{port}{PATH}")
-            on_loop(following.stop())
-            on_loop(runner.cleanup())
-            on_loop(finish_answers())
+        service = Service(partial(find_address, settings), patience)
+        following, runner, port = on_loop(start(service))
+        yield Person(slack, f"http://127.0.0.1:{port}{PATH}")
+        on_loop(following.stop())
+        on_loop(runner.cleanup())
+        on_loop(finish_answers())
+        on_loop(service.__aexit__(None, None, None))
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -83,6 +83,12 @@ def test_answers_over_socket_mode_and_opens_no_port(slack, planner, tmp_path):
         pytest.param({}, 2, "settings.no_slack", id="no secrets"),
         pytest.param({"BITWRIGHT_BOT_PORT": "many"}, 2, "settings.not_a_number", id="no number"),
         pytest.param(
+            {"BITWRIGHT_SLACK_SIGNING_SECRET": "s", "BITWRIGHT_SERVER": "localhost:8420"},
+            2,
+            "service.bad_address",
+            id="an address without http",
+        ),
+        pytest.param(
             {"BITWRIGHT_SLACK_SIGNING_SECRET": "s", "BITWRIGHT_SLACK_BOT_TOKEN": "xoxb-old"},
             5,
             "slack.refused",

@@ -52,14 +52,14 @@ def an_end(number, state="completed"):
 @contextmanager
 def serve_script(listener=None):
     """A real server that gives prepared answers in turn and keeps what it was sent; the last answer repeats."""
-    seen, script, asked, left = [], [], threading.Event(), threading.Event()
+    seen, script, asked, left = [], [], threading.Semaphore(0), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self):
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length) or "null")
             seen.append(SimpleNamespace(path=self.path, headers=dict(self.headers), body=body))
-            asked.set()
+            asked.release()
             answer = script.pop(0) if len(script) > 1 else script[0]
             if answer.text:
                 self.send_response(answer.status)

@@ -69,7 +69,7 @@ def connect(request):
 
 @pytest.fixture
 def scripted():
-    """The scripted server; `asked` is set by a request, `left` by a client that hung up on an open answer."""
+    """The scripted server; `asked` counts requests, `left` is set by a client that hung up on an open answer."""
     with serve_script() as opened:
         yield opened
 

@@ -114,7 +114,7 @@ def run(scripted, act):
 
 
 async def cancel_when_asked(scripted, task):
-    assert await asyncio.to_thread(scripted.asked.wait, SECONDS)
+    assert await asyncio.to_thread(scripted.asked.acquire, timeout=SECONDS)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
