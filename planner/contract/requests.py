@@ -69,7 +69,6 @@ class EstimateAsk(Asked):
     free_bytes: Any = None
     gpu_memory_utilization: Any = None
     max_num_batched_tokens: Any = None
-    enforce_eager: Any = None
     engine_options: Any = None
 
 
