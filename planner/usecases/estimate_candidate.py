@@ -14,6 +14,7 @@ from planner.domain.choose.named_candidate import (
 from planner.domain.choose.predictor import PlanInputs
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Device, Target
+from planner.domain.facts.hardware_cpu import SYSTEM_BYTES
 from planner.domain.facts.model_names import ModelMatch
 from planner.domain.facts.request import Request, make_workload
 from planner.domain.facts.request_devices import DeviceAsk
@@ -61,7 +62,10 @@ def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[st
         notes=(*_notes(match), *asked.notes, *options.notes),
         target=replace(
             target,
-            devices=tuple(_hold(device, asked.free_bytes) for device in target.devices[: placement.devices]),
+            devices=tuple(
+                _hold(_without_graphics(device) if asked.on_cpu else device, asked.free_bytes)
+                for device in target.devices[: placement.devices]
+            ),
         ),
         tables=tables,
         evidence=workshop.knowledge.evidence(version),
@@ -115,6 +119,13 @@ def _widen(workshop: Workshop, asks: tuple[DeviceAsk, ...], count: int) -> Targe
 
 def _notes(match: ModelMatch) -> tuple[str, ...]:
     return (say_others(match.note, match.others),) if match.note else ()
+
+
+def _without_graphics(device: Device) -> Device:
+    """A chip's processor with all memory that it shares with its graphics, which are left out; else as it is."""
+    if device.kind != "unified":
+        return device
+    return replace(device, kind="cpu", reserved_bytes=min(device.reserved_bytes, SYSTEM_BYTES))
 
 
 def _hold(device: Device, free_bytes: int | None) -> Device:

@@ -28,6 +28,7 @@ KV_WORD = re.compile(r"[a-z]+\d*(?:[ _/-](?:\d|e\dm\d|nl)\b)?(?![a-z\d])")
 """The type in `fp8 (e4m3; checkpoint's scales)`, `fp8/e4m3 @ scale=1.0` and `auto(bf16/f16)`; the rest explains."""
 IMPLIED_KV = re.compile(r"KV(\d+)$")
 IMPLIED_METHOD = re.compile(r"gptq|awq")
+ON_CPU = re.compile(r"\s*\(cpu(?: only)?\)\s*$", re.IGNORECASE)
 NO_ACCELERATOR = 0
 """Count of accelerators of a host that computes on its CPU, as evidence writes it."""
 LIMITS = {"context": MAX_CONTEXT, "concurrency": MAX_CONCURRENCY, "free_bytes": 1 << 50, "offload": 1000}
@@ -42,6 +43,8 @@ class EstimateFields:
     model: str
     devices: tuple[DeviceAsk, ...]
     """One ask a kind of card."""
+    on_cpu: bool
+    """Whether the words leave a chip's graphics out: `M3 16GB (CPU only)`."""
     candidate: EstimateAsk
     count: int | None
     context: int | None
@@ -66,6 +69,7 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
     return EstimateFields(
         model=str(given["model"]),
         devices=devices,
+        on_cpu=ON_CPU.search(str(given["device"])) is not None,
         count=count,
         context=_whole(given, "context"),
         concurrency=_whole(given, "concurrency"),
@@ -164,7 +168,7 @@ def _read_devices(given: Mapping[str, Any], spellings: Spellings) -> tuple[tuple
     text = str(given["device"]).strip()
     count = NO_ACCELERATOR if given.get("count") == NO_ACCELERATOR else _whole(given, "count")
     known = spellings.read("gpu", text)
-    asks = (DeviceAsk(count=1, words=known),) if known else read_devices(text)
+    asks = (DeviceAsk(count=1, words=known),) if known else read_devices(ON_CPU.sub("", text))
     asks = tuple(replace(ask, words=spellings.read("gpu", ask.words) or ask.words) for ask in asks)
     named = sum(ask.count for ask in asks)
     if named > 1 and count not in {None, named} and (len(asks) == 1 or count is None or count < named):

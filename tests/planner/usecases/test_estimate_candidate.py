@@ -243,3 +243,11 @@ def test_ranks_share_the_weights_in_every_engine_that_is_asked_for_ranks(estimat
     )
     # Norms are repeated and the vocabulary padded; the rest is a quarter.
     assert one["weights_bytes"] / 4 <= four["weights_bytes"] < one["weights_bytes"] / 3.9
+
+
+def test_a_chip_without_its_graphics_has_all_memory_but_the_systems(estimate):
+    fields = {"scheme": "Q4_0", "count": None, "model": "qwen2.5-7b"}
+    graphics, processor = (estimate(device=words, **fields) for words in ("M3 16GB", "M3 16GB (CPU only)"))
+    # 16 GiB less 2 GiB of the system
+    assert processor["usable_bytes"] == 15_032_385_536
+    assert processor["usable_bytes"] > graphics["usable_bytes"]
