@@ -79,7 +79,9 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
             scheme=reading[0],
             method=read_word("method", given.get("method"), spellings)
             or _implied_method(str(given["scheme"])),
-            format=None if given.get("format") is None else str(given["format"]).lower(),
+            format=_implied_method(str(given["scheme"]))
+            if given.get("format") is None
+            else str(given["format"]).lower(),
             group_size=group
             if group is None or group == PER_CHANNEL
             else _whole({"group_size": group}, "group_size"),
@@ -130,7 +132,7 @@ def read_word(kind: str, text: Any, spellings: Spellings) -> str | None:
 
 
 def _implied_method(scheme: str) -> str | None:
-    """The method that a scheme's own words name: `GPTQ-Int4` is made by gptq."""
+    """The method, and the format, that a scheme's own words name: `GPTQ-Int4` is made and stored by gptq."""
     found = IMPLIED_METHOD.match(scheme.strip().lower())
     return found[0] if found else None
 

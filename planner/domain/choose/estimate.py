@@ -28,6 +28,7 @@ from planner.domain.predict.llamacpp_builds import (
     constants_of_build,
     read_options,
 )
+from planner.domain.predict.transformers_versions import constants_of_version
 
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 
@@ -93,7 +94,9 @@ def _own_constants(
     """The constants of the engine's version on this card, with what was set by hand in their place."""
     version = read_version(ask.engine_version)
     found = resolve_constants(tables.memory, tables.defaults, engine, device, version=version)
-    constants = dict(constants_of_build(found, engine, ask.engine_version))
+    own_version = ask.engine_version if ask.engine in {None, engine} else None  # a relative's is another's
+    dated = constants_of_build if engine in LLAMACPP_FAMILY else constants_of_version
+    constants = dict(dated(found, engine, ask.engine_version if engine in LLAMACPP_FAMILY else own_version))
     is_profiled = (engine, "sequence_slots") in constants  # its batch is full whatever is asked of it
     batched = ask.max_num_batched_tokens or constants[engine, "batched_tokens"].likely
     if ask.prompt_tokens is not None and not is_profiled and engine not in LLAMACPP_FAMILY:

@@ -142,8 +142,9 @@ def describe_memory(memory: MemoryEstimate) -> dict[str, Any]:
         "intervals": {
             "activation_bytes": list(memory.activation_bounds),
             "overhead_bytes": list(memory.overhead_bounds),
-            "total_bytes": [memory.total_low_bytes, memory.total_high_bytes],
             "kv_capacity_tokens": list(memory.capacity_bounds),
+            "total_bytes": [memory.total_low_bytes, memory.total_high_bytes],
+            "all_devices_bytes": [memory.all_devices_low_bytes, memory.all_devices_high_bytes],
         },
     }
 

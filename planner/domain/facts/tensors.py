@@ -30,6 +30,7 @@ __all__ = [
     "full_layers",
     "growing_layers",
     "lay_out",
+    "mixers_of",
     "row_parallel_widths",
     "tensor_layout",
     "widest_feed_forward",

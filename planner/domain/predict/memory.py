@@ -26,6 +26,8 @@ from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, largest_matrix_bytes, stored_bytes
 from planner.domain.facts.tensors import growing_layers
 from planner.domain.predict.activations import predict_activations
+from planner.domain.predict.activations_transformers import ENGINE as TRANSFORMERS
+from planner.domain.predict.activations_transformers import Share
 from planner.domain.predict.constants import Constant, MemoryConstants
 from planner.domain.predict.extras import NO_EXTRAS, Extras
 from planner.domain.predict.kv_cache import (
@@ -37,8 +39,9 @@ from planner.domain.predict.kv_cache import (
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 from planner.domain.predict.overhead import graphs_outside, predict_overhead
 from planner.domain.predict.overhead_llamacpp import predict_driver_bytes
+from planner.domain.predict.torch_allocator import as_allocated
 
-LAYER_SPLIT = LLAMACPP_FAMILY | {"transformers"}
+LAYER_SPLIT = LLAMACPP_FAMILY | {TRANSFORMERS}
 """Engines that deal whole layers out to devices; the others split every matrix over ranks."""
 
 
@@ -59,6 +62,8 @@ class MemoryEstimate:
     """Tokens that fit in what is left after everything but the KV cache, over one replica."""
     all_devices_bytes: int
     """Weights, KV cache and activations summed over all devices."""
+    all_devices_low_bytes: int = 0
+    all_devices_high_bytes: int = 0
     host_bytes: int = 0
     """Weights and KV cache that stay in host memory: the input embedding of a GGUF file, and offloaded layers."""
     host_usable_bytes: int | None = None
@@ -131,7 +136,7 @@ def predict_memory(
     stored_on_host = _host_weights(model, scheme, engine, placement, devices, gguf)
 
     worst: MemoryEstimate | None = None
-    all_devices = 0
+    all_devices = all_low = all_high = 0
     capacities = []
     for stage in _stages(model, scheme, group_size, engine, placement, devices, gguf):
         held = slice(stage.first, stage.first + stage.layers)
@@ -146,6 +151,7 @@ def predict_memory(
             sequences,
             is_first=stage.first == placement.offload,
             is_last=stage.is_last,
+            share=_share(model, scheme, stage, placement, sequences, workload, kv_dtype),
             constants=constants,
         )
         if stage.first == placement.offload:
@@ -190,6 +196,8 @@ def predict_memory(
             overhead_bounds=(int(everything.low), int(everything.high)),
         )
         all_devices += (fixed + int(activation.likely)) * stage.copies
+        all_low += int(fixed - stage.weights * less + activation.low) * stage.copies
+        all_high += int(fixed + stage.weights * more + activation.high) * stage.copies
         if worst is None or estimate.usable_bytes - estimate.total_high_bytes < (
             worst.usable_bytes - worst.total_high_bytes
         ):
@@ -204,6 +212,8 @@ def predict_memory(
         kv_capacity_tokens=likely,
         capacity_bounds=(low, high),
         all_devices_bytes=all_devices,
+        all_devices_low_bytes=all_low,
+        all_devices_high_bytes=all_high,
         host_bytes=int((stored_on_host + cache_on_host) * placement.dp),
         host_usable_bytes=host_ram_bytes if placement.offload else None,
     )
@@ -245,6 +255,8 @@ def _stages(
         copies = placement.tp * placement.dp
         return _fill(model, stored, [smallest] * placement.pp, counts, copies, host_embedding=False)
     stored = stored_bytes(model, scheme, group_size, gguf)
+    if engine == TRANSFORMERS and devices[0].kind != "cpu":
+        stored = as_allocated(stored, model, scheme)
     stages = []
     for replica in range(placement.dp):
         own = devices[replica * placement.pp : (replica + 1) * placement.pp]
@@ -253,6 +265,30 @@ def _stages(
         host_embedding = engine in LLAMACPP_FAMILY and own[0].kind != "cpu"
         stages += _fill(model, stored, own, counts, 1, first=placement.offload, host_embedding=host_embedding)
     return stages
+
+
+def _share(
+    model: ModelFacts,
+    scheme: Scheme,
+    stage: _Stage,
+    placement: Placement,
+    sequences: int,
+    workload: Workload,
+    kv_dtype: str,
+) -> Share:
+    return Share(
+        model=model,
+        scheme=scheme,
+        device=stage.device,
+        first=stage.first,
+        layers=stage.layers,
+        is_first=stage.first == 0,
+        is_last=stage.is_last,
+        devices=placement.pp,
+        sequences=sequences,
+        context_tokens=workload.context_tokens,
+        kv_dtype=kv_dtype,
+    )
 
 
 def _host_weights(

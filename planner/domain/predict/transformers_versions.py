@@ -1,0 +1,31 @@
+"""Constants of transformers as they were in the version that somebody names.
+
+Rows `transformers@4.45` of `data/engine_memory.csv` hold from that version on, `transformers@0` before any other
+that is named; the rows without a version are the newest known, and what a version that nobody names gets.
+"""
+
+import re
+
+from planner.domain.predict.constants import MemoryConstants
+
+VERSION = re.compile(r"\d+(?:\.\d+)+")
+OTHER_PARTS = re.compile(r"(?i)\b(?:pytorch|torch|cuda)\s*v?[\d.]+")
+"""Versions of what runs below it: `PyTorch 2.0.1` names none of transformers."""
+
+
+def constants_of_version(constants: MemoryConstants, engine: str, version: str | None) -> MemoryConstants:
+    """The constants with the engine's own as they were in `version`, whose first number with a point counts."""
+    found = VERSION.search(OTHER_PARTS.sub("", version or ""))
+    if found is None:
+        return constants
+    asked = _parts(found[0])
+    dated = []
+    for name, term in constants:
+        base, _, since = name.partition("@")
+        if base == engine and since and _parts(since) <= asked:
+            dated.append((_parts(since), name, term))
+    return {**constants, **{(engine, term): constants[name, term] for _, name, term in sorted(dated)}}
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
