@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from planner.domain.choose.placements import MOST_RANKS
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Device, Target, make_device
 from planner.domain.facts.hardware_cpu import refuse_without_memory
@@ -86,6 +87,11 @@ class Machine:
         if row.devices_per_card > 1:
             device = split_card(device, row.devices_per_card)
             said.append(f"{device.label}: one card shows {row.devices_per_card} devices")
+        if device.kind == "gpu" and ask.count > MOST_RANKS:
+            said.append(
+                f"{device.label}: {ask.count} are taken as one host, though none holds more than {MOST_RANKS}; "
+                "hosts apart are planned for one by one"
+            )
         if device.kind == "unified" and ask.count > 1:
             said.append(
                 f"{device.label}: {ask.count} machines; splitting a model over them needs an engine's network mode"

@@ -200,6 +200,11 @@ def _nothing_to_weigh(request: Request, target: Target, tables: Tables) -> BadIn
             f'There is no recipe for engine "{request.engine}" yet. Plannable engines: {", ".join(known)}.',
             choices=known,
         )
+    if not _engines(request, target, tables):
+        return BadInput(
+            "engine.none_for_device",
+            f"No engine that is weighed here serves on {target.label}. Say another card, a Mac or a processor.",
+        )
     schemes = sorted({recipe.scheme for recipe in tables.recipes})
     asked = " ".join(filter(None, (", ".join(request.schemes), request.method and f"by {request.method}")))
     where = f"engine {request.engine}" if request.engine else target.label

@@ -96,3 +96,10 @@ def test_a_cpu_is_served_by_engines_that_run_there(enumerate_for, a_target):
     engines = {candidate.engine for candidate in enumerate_for(target=target)}
     assert "llama.cpp" in engines
     assert "vllm" not in engines
+
+
+def test_a_device_that_no_engine_serves_on_is_named(enumerate_for, a_target):
+    with pytest.raises(BadInput) as caught:
+        enumerate_for(target=a_target("Intel Gaudi3"))
+    assert caught.value.code == "engine.none_for_device"
+    assert "Gaudi3" in caught.value.message
