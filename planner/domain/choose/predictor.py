@@ -23,7 +23,7 @@ from planner.domain.predict.kv_cache import kv_bytes_by_layer
 from planner.domain.predict.links import Exchange, pace_of, predict_exchange
 from planner.domain.predict.memory import MemoryEstimate, predict_memory
 from planner.domain.predict.quality import QualityAsk, QualityPrediction, predict_quality
-from planner.domain.predict.speed import held_tokens, predict_speed
+from planner.domain.predict.speed import beside_host, held_tokens, predict_speed
 
 NOTHING_ELSE = ExtraAsk()
 HELD_OUT_TEXT = "held-out text"
@@ -172,8 +172,10 @@ class Predictor:
             target, place = self.inputs.target, candidate.placement
             used = target.devices[: place.devices]
             is_by_layer = self.inputs.tables.engines[candidate.engine].split == "layer" and place.dp == 1
+            pace = pace_of(used, is_by_layer=is_by_layer and place.pp > 1)
+            on_host = place.offload / self.inputs.model.num_layers if pace.kind == "gpu" else 0.0
             self._ways[key] = (
-                pace_of(used, is_by_layer=is_by_layer and place.pp > 1),
+                beside_host(pace, on_host),
                 predict_exchange(
                     self.inputs.model,
                     place,

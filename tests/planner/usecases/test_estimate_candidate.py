@@ -251,3 +251,20 @@ def test_a_chip_without_its_graphics_has_all_memory_but_the_systems(estimate):
     # 16 GiB less 2 GiB of the system
     assert processor["usable_bytes"] == 15_032_385_536
     assert processor["usable_bytes"] > graphics["usable_bytes"]
+
+
+def test_layers_in_host_memory_free_the_card_and_slow_it_down(estimate):
+    asked = {
+        "scheme": "Q4_K_M",
+        "engine": "llama.cpp",
+        "device": "RTX A6000",
+        "context": 4096,
+        "concurrency": 1,
+    }
+    whole, half = estimate(**asked, count=1), estimate(**asked, count=1, offload=40)
+    assert half["candidate"]["offload"] == 40
+    assert whole["weights_bytes"] > half["weights_bytes"]
+    assert half["host_bytes"] > whole["host_bytes"] > 0
+    assert whole["total_bytes"] - half["total_bytes"] < half["host_bytes"]
+    assert half["decode_tokens_per_s"] < whole["decode_tokens_per_s"] / 4
+    assert half["prefill_tokens_per_s"] is None

@@ -7,7 +7,7 @@ import pytest
 from planner.domain.facts.evidence import Efficiency, EvidenceBase, size_class
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
-from planner.domain.predict.speed import find_efficiency, predict_speed
+from planner.domain.predict.speed import beside_host, find_efficiency, predict_speed
 
 HALF = Efficiency("vllm", "*", "decode", "4 bits", 0.4, 0.5, 0.6, 10, ("a benchmark",))
 
@@ -134,3 +134,12 @@ def test_a_conversation_starts_faster_than_it_goes_on(predict):
     # One user, an empty cache: 768e9 x 0.5 / 40e9; four halfway through read as much cache as weights.
     assert found.decode_at_start == pytest.approx((7.68, 9.6, 11.52))
     assert found.decode_tokens_per_s == pytest.approx(4.8)
+
+
+def test_layers_in_host_memory_set_the_pace(a_device):
+    card = a_device(bandwidth_bytes_per_s=768e9)
+    assert beside_host(card, 0.0) is card
+    # half of a gigabyte at 768 GB/s and half at 51.2: 0.651 + 9.766 ms
+    slowed = beside_host(card, 0.5)
+    assert slowed.bandwidth_bytes_per_s == pytest.approx(1e9 / 0.010417, rel=1e-3)
+    assert slowed.fp16_flops is None
