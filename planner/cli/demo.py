@@ -17,9 +17,12 @@ from planner.cli.making import Wish, run_quantize
 from planner.cli.outcome import print_outcome
 from planner.cli.processes import end_like_ctrl_c
 from planner.cli.quantize import make_job_console, show_plan
+from planner.cli.wrapping import print_wrapped
 
 FAMOUS_ASK = "qwen-72b for 2x A6000"
 DEMO_ASK = "demo for this machine"
+LABEL, HEADING, COMMAND = 12, 3, 4
+"""Columns under which lines of the choice, headings and commands wrap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ def demo(session: Session) -> int:
     first = not environments.is_dir()
     say(
         console,
+        0,
         "This plans a 72B model for two cards, then really quantizes a 135M model on this machine: once with "
         "llama.cpp, once with llm-compressor. ",
         "The first run builds both tools' environments from the package registry (3 GiB on disk): three to eight "
@@ -83,8 +87,8 @@ def show_choice(console: Console, decision: Mapping[str, Any]) -> None:
         show_plan(decision)
         return
     model, target = decision["model"]["id"], decision["target"]["label"]
-    say(console, f"take        {chosen['scheme']} by {chosen['method']} of {model} on {target}")
-    say(console, f"            {chosen['why']}")
+    say(console, LABEL, f"take        {chosen['scheme']} by {chosen['method']} of {model} on {target}")
+    say(console, LABEL, f"            {chosen['why']}")
 
 
 def say_what_next(console: Console, decision_id: str) -> None:
@@ -98,7 +102,7 @@ def say_what_next(console: Console, decision_id: str) -> None:
         ('audit "SELECT * FROM predicted_vs_measured"', "the record, by SQL"),
         ('plan "qwen-14b for 1x 4090"', "a model and a card of yours"),
     ):
-        say(console, f"  {bitwright} {arguments:<48} {meaning}")
+        say(console, COMMAND, f"  {bitwright} {arguments:<48} {meaning}")
 
 
 def head(console: Console, command: str, title: str = "") -> None:
@@ -106,9 +110,9 @@ def head(console: Console, command: str, title: str = "") -> None:
     console.print()
     line = Text(f"── {command} ", style="bold")
     line.append(f" {title}" if title else "", style="not bold dim")
-    console.print(line, soft_wrap=True)
+    print_wrapped(console, line, HEADING)
 
 
-def say(console: Console, *parts: str) -> None:
-    """A line that wraps nowhere."""
-    console.print(Text("".join(parts)), soft_wrap=True)
+def say(console: Console, hang: int, *parts: str) -> None:
+    """One line, on a terminal as many as it takes; those after the first start at column `hang`."""
+    print_wrapped(console, Text("".join(parts)), hang)

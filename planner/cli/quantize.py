@@ -13,6 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from planner.cli.consoles import make_console
 from planner.cli.door import Session, open_server_door
 from planner.cli.home_service import open_service
 from planner.cli.making import Wish, run_quantize
@@ -98,8 +99,7 @@ def describe_outcome(decision: Mapping[str, Any], job: Mapping[str, Any]) -> dic
 
 def make_job_console(*, as_json: bool) -> Console:
     """Where progress and outcome go: standard error when standard output is for one JSON object."""
-    console = Console(stderr=as_json, highlight=False)
-    return console if console.is_terminal else Console(stderr=as_json, highlight=False, width=PIPE_WIDTH)
+    return make_console(stderr=as_json, width=PIPE_WIDTH)
 
 
 def show_plan(decision: Mapping[str, Any]) -> None:

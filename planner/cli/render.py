@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from planner.cli.consoles import make_console
 from planner.cli.wrapping import set_beside, wrap_command, wrap_lines
 from planner.domain.units import GIB, format_gib, format_seconds
 
@@ -57,11 +58,6 @@ def print_plan(decision: Mapping[str, Any], console: Console | None = None) -> N
     lines += _labelled(console, "not modelled", [Text(NOT_MODELLED, style="dim")])
     for line in lines:
         console.print(line, soft_wrap=True)
-
-
-def make_console() -> Console:
-    """Standard output; colour only on a terminal."""
-    return Console(highlight=False)
 
 
 def _labelled(console: Console, label: str, texts: Sequence[Text | str]) -> list[Text]:

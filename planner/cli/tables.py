@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from planner.cli.consoles import make_console
 from planner.cli.wrapping import print_wrapped
 
 COLUMN_GAP = "  "
@@ -35,7 +36,7 @@ def print_rows(
         console: where to; standard output.
     """
     cells = [[format_cell(value) for value in row] for row in rows]
-    console = console or Console(highlight=False)
+    console = console or make_console()
     if console.is_terminal:
         _print_on_terminal(console, names, cells, spare)
         return

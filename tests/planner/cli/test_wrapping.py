@@ -2,12 +2,14 @@
 
 import io
 import json
+import re
 import shlex
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
+from planner.cli import demo
 from planner.cli.outcome import tabulate_figures
 from planner.cli.render import describe_devices, print_plan
 from planner.cli.saying import wrap_plain
@@ -138,3 +140,33 @@ def test_cards_of_different_size_are_each_told_with_their_own():
     mixed = {"label": "3 × A6000 + 1 × 4090", "devices": [big, big, big, small]}
     assert describe_devices(mixed) == "3 × A6000 of 48.0 GiB + 1 × 4090 of 24.0 GiB"
     assert describe_devices({"label": "2 × A6000", "devices": [big, big]}) == "2 × A6000, 48.0 GiB each"
+
+
+def test_forced_colour_in_a_pipe_is_colour_alone(capsys, monkeypatch, decision):
+    """FORCE_COLOR asks for colour; it does not make a pipe a terminal of eighty columns."""
+    print_plan(decision)
+    plain = capsys.readouterr().out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    print_plan(decision)
+    coloured = capsys.readouterr().out
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
+    assert max(map(len, plain.splitlines())) > 80
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_plan(decision)
+    assert capsys.readouterr().out == plain
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_what_the_demo_says_is_not_cut_in_a_word(width):
+    narrow, pipe = a_console(width), a_console(width, is_terminal=False)
+    for console in (narrow, pipe):
+        demo.head(
+            console, 'bitwright quantize "demo for this machine" --yes', "llama.cpp makes a Q4_K_M file"
+        )
+        demo.say(console, 12, "take        Q4_K_M by imatrix of local/smollm2-135m on 1 × CPU AMD EPYC")
+    lines = written(narrow)
+    assert max(map(len, lines)) <= width
+    assert " ".join(" ".join(lines).split()) == " ".join(" ".join(written(pipe)).split())
+    assert lines[-1].startswith(" " * 12)
