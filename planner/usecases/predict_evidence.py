@@ -33,7 +33,8 @@ def predict_evidence(workshop: Workshop, fields: Mapping[str, Any]) -> dict[str,
     version = workshop.knowledge.version()
     tables = workshop.knowledge.tables(version)
     model = workshop.catalog.find_model(str(given["model"])).model
-    scheme, group_size = read_scheme(str(given["scheme"]), spellings)
+    words = read_scheme(str(given["scheme"]), spellings)
+    scheme, group_size = words.scheme, words.group_size
     benchmark = _read_benchmark(str(given["benchmark"]), workshop, tables)
     method = read_word("method", given.get("method"), spellings) or _usual_method(scheme, tables)
     evidence = workshop.knowledge.evidence(version, benchmark)

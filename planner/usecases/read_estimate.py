@@ -7,6 +7,7 @@ from typing import Any
 
 from planner.domain.choose.named_candidate import PER_CHANNEL, EstimateAsk
 from planner.domain.errors import BadInput
+from planner.domain.facts.nearest_scheme import nearest_scheme
 from planner.domain.facts.request_devices import MAX_DEVICES, DeviceAsk, read_devices
 from planner.domain.facts.request_options import MAX_CONCURRENCY, MAX_CONTEXT, read_number
 from planner.domain.facts.spellings import Spellings, shorten
@@ -54,6 +55,17 @@ class EstimateFields:
     """Words that were taken as not said, and why."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemeWords:
+    """What the words for a scheme say."""
+
+    scheme: str
+    group_size: int | None = None
+    kv_dtype: str | None = None
+    note: str = ""
+    """What was taken for granted; empty when nothing was."""
+
+
 def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFields:
     """An estimate's fields with every word in its canonical form.
 
@@ -65,7 +77,7 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
     _check_names(given)
     devices, count = _read_devices(given, spellings)
     reading = read_scheme(str(given["scheme"]), spellings)
-    group = given.get("group_size", reading[1])
+    group = given.get("group_size", reading.group_size)
     return EstimateFields(
         model=str(given["model"]),
         devices=devices,
@@ -74,9 +86,9 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
         context=_whole(given, "context"),
         concurrency=_whole(given, "concurrency"),
         free_bytes=_whole(given, "free_bytes"),
-        notes=tuple(_untold(given, spellings)),
+        notes=(*filter(None, [reading.note]), *_untold(given, spellings)),
         candidate=EstimateAsk(
-            scheme=reading[0],
+            scheme=reading.scheme,
             method=read_word("method", given.get("method"), spellings)
             or _implied_method(str(given["scheme"])),
             format=_implied_method(str(given["scheme"]))
@@ -91,7 +103,9 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
             pp=_whole(given, "pp"),
             dp=_whole(given, "dp"),
             ep=_whole(given, "ep"),
-            kv_dtype=_read_kv_dtype(given.get("kv_dtype") or _implied_kv_dtype(reading[0])),
+            kv_dtype=_read_kv_dtype(
+                given.get("kv_dtype") or reading.kv_dtype or _implied_kv_dtype(reading.scheme)
+            ),
             prompt_tokens=_whole(given, "prompt_tokens"),
             gpu_memory_utilization=_read_share(given.get("gpu_memory_utilization")),
             max_num_batched_tokens=_whole(given, "max_num_batched_tokens"),
@@ -100,21 +114,30 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
     )
 
 
-def read_scheme(text: str, spellings: Spellings) -> tuple[str, int | None]:
-    """Scheme and group size of a spelling.
+def read_scheme(text: str, spellings: Spellings) -> SchemeWords:
+    """What a spelling says of the weights; a mix or a class is taken as what bounds it, and the note says so.
 
     Raises:
         BadInput: `scheme.unknown`, it names no width.
     """
     reading = spellings.read_scheme(text)
-    if reading is None:
-        why = spellings.note("scheme", text)
+    if reading is not None:
+        return SchemeWords(scheme=reading.scheme, group_size=reading.group_size)
+    why = spellings.note("scheme", text)
+    nearest = nearest_scheme(text, why)
+    if nearest is None:
         raise BadInput(
             "scheme.unknown",
             f'"{shorten(text)}" names no scheme{f" ({why})" if why else ""}. '
             "Examples: W4A16, FP8_DYNAMIC, NVFP4, Q4_K_M, BF16.",
         )
-    return reading.scheme, reading.group_size
+    beside = f" beside a KV cache in {nearest.kv_dtype}" if nearest.kv_dtype else ""
+    return SchemeWords(
+        scheme=nearest.reading.scheme,
+        group_size=nearest.reading.group_size,
+        kv_dtype=nearest.kv_dtype,
+        note=f'scheme "{shorten(text)}" is taken as {nearest.reading.scheme}{beside}{f": {why}" if why else ""}',
+    )
 
 
 def read_word(kind: str, text: Any, spellings: Spellings) -> str | None:

@@ -268,3 +268,9 @@ def test_layers_in_host_memory_free_the_card_and_slow_it_down(estimate):
     assert whole["total_bytes"] - half["total_bytes"] < half["host_bytes"]
     assert half["decode_tokens_per_s"] < whole["decode_tokens_per_s"] / 4
     assert half["prefill_tokens_per_s"] is None
+
+
+def test_a_mix_is_reckoned_as_what_bounds_it_and_said_so(estimate):
+    answer = estimate(scheme="IQ3_S mix", method="gguf")
+    assert answer["candidate"]["scheme"] == "IQ3_S"
+    assert 'scheme "IQ3_S mix" is taken as IQ3_S: mix by its author' in answer["assumed"]
