@@ -12,6 +12,7 @@ yet, which is what the width of the interval says.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -138,7 +139,7 @@ def predict_memory(
     worst: MemoryEstimate | None = None
     all_devices = all_low = all_high = 0
     capacities = []
-    for stage in _stages(model, scheme, group_size, engine, placement, devices, gguf):
+    for stage in _stages(model, scheme, group_size, engine, placement, tuple(devices), gguf):
         held = slice(stage.first, stage.first + stage.layers)
         drafted = workload.context_tokens * extras.kv_bytes_per_token
         kv_cache = int(sequences * (sum(by_layer[held]) + drafted) / extras.context_parallel)
@@ -238,33 +239,38 @@ class _Stage:
     """How many devices hold the same: tensor-parallel ranks, and replicas that were not told apart."""
 
 
+@lru_cache(maxsize=8192)
 def _stages(
     model: ModelFacts,
     scheme: Scheme,
     group_size: int | None,
     engine: str,
     placement: Placement,
-    devices: Sequence[Device],
+    devices: tuple[Device, ...],
     gguf: GgufTables,
-) -> list[_Stage]:
+) -> tuple[_Stage, ...]:
     """Every stage whose device may be the worst: of one replica on equal shards, of each on uneven devices."""
     if engine not in LAYER_SPLIT or (placement.tp > 1 and not scheme.is_gguf_mix):
         stored = engine_rank_bytes(model, scheme, group_size, tp=placement.tp, ep=placement.ep)
         smallest = min(devices, key=lambda device: device.available_bytes)
         counts = _even_split(model.num_layers, placement.pp)
         copies = placement.tp * placement.dp
-        return _fill(model, stored, [smallest] * placement.pp, counts, copies, host_embedding=False)
+        return tuple(_fill(model, stored, [smallest] * placement.pp, counts, copies, host_embedding=False))
     stored = stored_bytes(model, scheme, group_size, gguf)
     if engine == TRANSFORMERS and devices[0].kind != "cpu":
         stored = as_allocated(stored, model, scheme)
     stages = []
-    for replica in range(placement.dp):
-        own = devices[replica * placement.pp : (replica + 1) * placement.pp]
+    replicas = Counter(
+        devices[replica * placement.pp : (replica + 1) * placement.pp] for replica in range(placement.dp)
+    )
+    for own, copies in replicas.items():
         on_devices = model.num_layers - placement.offload
         counts = _split_by_memory(on_devices, tuple(device.available_bytes for device in own))
         host_embedding = engine in LLAMACPP_FAMILY and own[0].kind != "cpu"
-        stages += _fill(model, stored, own, counts, 1, first=placement.offload, host_embedding=host_embedding)
-    return stages
+        stages += _fill(
+            model, stored, own, counts, copies, first=placement.offload, host_embedding=host_embedding
+        )
+    return tuple(stages)
 
 
 def _share(
