@@ -49,6 +49,9 @@ NEEDS_CONTEXT = {
 NEEDS_CARD = {"pool_bytes", "kv_capacity_tokens", "sequences"}
 ANY_CARD = "NVIDIA H100 80GB SXM5"
 """Where the figure does not depend on the card, and none is named."""
+WITH_WHOLE_LOGITS = "4.37"
+"""The first transformers with Qwen1.5, which kept logits of the whole prompt: what a row without a version tells by
+its note."""
 UNNAMED_CARD = re.compile(
     r"not (?:in excerpt|printed|stated)|class|inferred|assumed|^\d+ GPUs|^$|\?|limited to"
 )
@@ -109,7 +112,8 @@ def as_fields(row: Row) -> dict[str, Any]:
         "device": ANY_CARD if UNNAMED_CARD.search(row["gpu"]) else row["gpu"],
         "group_size": _whole(row["group_size"]),
         "engine": row["engine"] or None,
-        "engine_version": row["engine_version"] or None,
+        "engine_version": row["engine_version"]
+        or (WITH_WHOLE_LOGITS if "full-prompt logits" in note else None),
         "count": count,
         "tp": tp,
         "pp": count // tp if tp and count and count > tp else None,
@@ -172,6 +176,9 @@ RULES: Mapping[str, Callable[[Row, str, Mapping[str, Any]], bool]] = {
     "several kinds of card": lambda row, *_: "+" in row["gpu"],
     "devices and ranks not stated": lambda row, quantity, _: (
         row["engine"] == "vllm" and not row["tp"] and quantity != "kv_capacity_tokens"
+    ),
+    "the largest of several devices, split not stated": lambda row, *_: (
+        "maximum over GPUs" in row["note"] and row["n_gpus"] not in {"", "1"}
     ),
     "context not stated": lambda row, quantity, _: (
         quantity in NEEDS_CONTEXT and not row["context_tokens"] and row["engine"] not in {"vllm", "sglang"}
