@@ -91,9 +91,8 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
             scheme=reading.scheme,
             method=read_word("method", given.get("method"), spellings)
             or _implied_method(str(given["scheme"])),
-            format=_implied_method(str(given["scheme"]))
-            if given.get("format") is None
-            else str(given["format"]).lower(),
+            format=None if given.get("format") is None else str(given["format"]).lower(),
+            implied_format=_implied_method(str(given["scheme"])),
             group_size=group
             if group is None or group == PER_CHANNEL
             else _whole({"group_size": group}, "group_size"),

@@ -20,6 +20,8 @@ from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 
 DEFAULT_GROUP = 128
 SIXTEEN_BITS = ("bfloat16", "float16", "float32")
+USUALLY_BY_CHANNEL = frozenset({("W8A16", "compressed-tensors")})
+"""Schemes with groups that are one a row unless asked for (compressed-tensors, preset W8A16)."""
 PER_CHANNEL = -1
 """Group size of a scale that covers a whole row, as checkpoints write it."""
 
@@ -31,6 +33,8 @@ class EstimateAsk:
     scheme: str
     method: str | None = None
     format: str | None = None
+    implied_format: str | None = None
+    """Format that the scheme's own words name (`GPTQ-Int4`); it stands where none is given."""
     group_size: int | None = None
     engine: str | None = None
     engine_version: str | None = None
@@ -108,6 +112,8 @@ def make_candidate(
         BadInput: `scheme.not_modelled`, `method.not_modelled`, its storage or its memory has no table row yet;
             `estimate.bad_field`, more layers are to stay in host memory than there are.
     """
+    if ask.format is None and (ask.scheme, ask.implied_format) in tables.schemes:
+        ask = replace(ask, format=ask.implied_format)
     recipe = _find_recipe(ask, engine, tables)
     scheme = _find_scheme(ask, recipe, engine, tables)
     if at.offload > model.num_layers:
@@ -240,5 +246,7 @@ def _find_scheme(ask: EstimateAsk, recipe: Recipe | None, engine: str, tables: T
 
 def _group_size(ask: EstimateAsk, scheme: Scheme) -> int | None:
     if scheme.scales != "group" or ask.group_size == PER_CHANNEL:
+        return None
+    if ask.group_size is None and (scheme.name, scheme.format) in USUALLY_BY_CHANNEL:
         return None
     return ask.group_size or DEFAULT_GROUP
