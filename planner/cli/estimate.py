@@ -1,7 +1,7 @@
 """`bitwright estimate MODEL --scheme … --on "2x A6000"`: one candidate, with numbers also when it does not fit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -20,6 +20,7 @@ PARTS = (
     ("total", "total_bytes"),
     ("usable", "usable_bytes"),
 )
+FIT_WORDS = {True: ", and fits", False: ", and does not fit", None: ""}
 LEGAL_WORDS = {True: "loads", False: "does not load", None: "no rule says whether it loads"}
 
 
@@ -73,12 +74,10 @@ def _print_estimate(answer: Mapping[str, Any]) -> None:
     say(f"{what['model']} as {what['scheme']}{group} by {what['method']} ({what['format']})")
     say(f"{what['engine']} on {what['target']}: tp {what['tp']} × pp {what['pp']} × dp {what['dp']}")
     click.echo(f"{what['context']:,} tokens, {what['concurrency']} at once, KV cache {what['kv_dtype']}")
-    low, high = answer["intervals"]["total_bytes"]
-    for name, key in PARTS:
-        spread = f"   {format_gib(low, 2)} to {format_gib(high, 2)}" if name == "total" else ""
-        click.echo(f"  {name:<12}{format_gib(answer[key], 2):>12}{spread}")
-    fits = "fits" if answer["fits"] else "does not fit"
-    click.echo(f"{fits}; {LEGAL_WORDS[answer['legal']]}; room for {answer['kv_capacity_tokens']:,} tokens")
+    if answer["total_bytes"] is None:
+        click.echo(f"{LEGAL_WORDS[answer['legal']]}; its sizes are not known")
+    else:
+        _print_memory(answer)
     if answer["decode_tokens_per_s"] is not None:
         click.echo(f"about {answer['decode_tokens_per_s']:.1f} tokens/s for one user")
     if answer["job"]["minutes"] is not None:
@@ -88,5 +87,21 @@ def _print_estimate(answer: Mapping[str, Any]) -> None:
         say(f"  not {verdict['code']}: {verdict['message']}", 6)
         if verdict.get("way_out"):
             say(f"      → {', '.join(verdict['way_out'])}", 8)
+    _print_ways_out(answer["ways_out"])
     for note in answer["assumed"]:
         say(f"  mind {note}", 7)
+
+
+def _print_memory(answer: Mapping[str, Any]) -> None:
+    low, high = answer["intervals"]["total_bytes"]
+    for name, key in PARTS:
+        spread = f"   {format_gib(low, 2)} to {format_gib(high, 2)}" if name == "total" else ""
+        click.echo(f"  {name:<12}{format_gib(answer[key], 2):>12}{spread}")
+    fits = "fits" if answer["fits"] else "does not fit"
+    click.echo(f"{fits}; {LEGAL_WORDS[answer['legal']]}; room for {answer['kv_capacity_tokens']:,} tokens")
+
+
+def _print_ways_out(ways: Sequence[Mapping[str, Any]]) -> None:
+    """What would load instead, nearest first, and whether it fits."""
+    for way in ways:
+        say(f"  would load: {way['change']}{FIT_WORDS[way['fits']]}", 14)

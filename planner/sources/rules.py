@@ -1,26 +1,32 @@
 """The tables that planning stands on, from rows to domain types. Rows come from `data/` through the store."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from planner.domain.choose.candidates import Engine, EngineKin, Tables
 from planner.domain.choose.drivers import DriverNeed
+from planner.domain.facts.conditions import PREDICATES
 from planner.domain.facts.engine_options import EngineOption
 from planner.domain.facts.gguf import DynamicMix, GgmlType, MixRule, make_tables
 from planner.domain.facts.hardware import DeviceKind, Target, make_device
-from planner.domain.facts.kernels import PREDICATES, EngineRule, RuleRole, make_rulebook
+from planner.domain.facts.kernels import Condition, EngineRule, Rulebook, RuleRole
 from planner.domain.facts.scheme import NativeStorage, Prebuilt, Recipe, ScaleLayout, Scheme
+from planner.domain.facts.versions import just_after, read_version
 from planner.domain.predict.constants import Constant
-from planner.domain.predict.engine_defaults import CARDS, EngineDefault, read_version
+from planner.domain.predict.engine_defaults import CARDS, EngineDefault
 from planner.sources.tables import Row, make_accelerator, read_rows, split, to_int
 
+BARE_VERSION = re.compile(r"[\d.]+")
+"""A release whose sources were read, and not a range, a commit or a page."""
 RULE_TABLES = (
     "schemes",
     "recipes",
     "prebuilt",
     "engines",
     "engine_rules",
+    "engine_models",
     "ggml_types",
     "gguf_mix",
     "gguf_dynamic",
@@ -47,7 +53,12 @@ def make_planning_tables(rows: Mapping[str, Sequence[Row]]) -> Tables:
         recipes=[make_recipe(row) for row in rows["recipes"]],
         prebuilt=[make_prebuilt(row) for row in rows["prebuilt"]],
         engines={row["engine"]: make_engine(row) for row in rows["engines"]},
-        rulebook=make_rulebook([make_rule(row) for row in rows["engine_rules"]]),
+        rulebook=Rulebook(
+            [
+                *(make_rule(row) for row in rows["engine_rules"]),
+                *(rule for row in rows["engine_models"] for rule in make_model_rules(row)),
+            ]
+        ),
         gguf=make_tables(
             [make_ggml_type(row) for row in rows["ggml_types"]],
             [make_mix_rule(row) for row in rows["gguf_mix"]],
@@ -171,22 +182,64 @@ def make_rule(row: Row) -> EngineRule:
     Raises:
         ValueError: a condition names no predicate.
     """
-    conditions = tuple(_conditions(row["conditions"]))
-    unknown = [name for name, _ in conditions if name not in PREDICATES]
+    named = list(_conditions(row["conditions"]))
+    unknown = [name for name, _ in named if name not in PREDICATES]
     if unknown:
         raise ValueError(f"engine_rules.csv, {row['rule_id']}: no predicate called {unknown[0]}")
     return EngineRule(
         rule_id=row["rule_id"],
-        engine=row["engine"],
-        version=row["version"],
+        engines=split(row["engines"]) or (row["engine"],),
         role=cast("RuleRole", row["role"]),
         schemes=split(row["schemes"]),
         formats=split(row["formats"]),
+        methods=split(row["methods"]),
+        since=read_version(row["since"]),
+        before=read_version(row["before"]),
+        read_in=read_version(row["version"]) if BARE_VERSION.fullmatch(row["version"]) else None,
         kernel=row["kernel_name"],
         native=row["native"] == "yes",
-        conditions=conditions,
+        conditions=tuple(Condition(name, argument, PREDICATES[name]) for name, argument in named),
+        code=row["code"],
         message=row["message"],
+        way_out=split(row["way_out"]),
         source=row["source_ref"],
+    )
+
+
+def make_model_rules(row: Row) -> Iterable[EngineRule]:
+    """Two rules of one row of `engine_models.csv`: releases that do not know an architecture, and those in doubt.
+
+    Between the last release read without it and the first read with it nobody looked; from `fallback_since` on
+    the engine tries what it does not know by way of transformers.
+    """
+    architecture, engine = row["architecture"], row["engine"]
+    absent, since = read_version(row["absent_in"]) or (), read_version(row["since"]) or ()
+    fallback = read_version(row["fallback_since"]) or since
+    surely = min(just_after(absent), fallback)
+    yield EngineRule(
+        rule_id=f"{engine}-without-{architecture}",
+        engines=(engine,),
+        role="refuses",
+        architectures=(architecture,),
+        before=surely,
+        code="engine.unknown_model",
+        message=f"{engine} {{version}} does not know {architecture}: {row['since']} does, "
+        f"{row['absent_in']} does not",
+        way_out=(f"{engine} {row['since']} or newer",),
+        source=row["source"],
+    )
+    yield EngineRule(
+        rule_id=f"{engine}-doubtful-{architecture}",
+        engines=(engine,),
+        role="doubts",
+        architectures=(architecture,),
+        since=surely,
+        before=since,
+        code="unknown.model_support",
+        message=f"{engine} knows {architecture} by itself from {row['since']} on at the latest; whether {{version}} "
+        "runs it, by way of transformers or at all, is not known",
+        way_out=(f"{engine} {row['since']} or newer",),
+        source=row["source"],
     )
 
 

@@ -23,7 +23,7 @@ EVIDENCE_FILES: Mapping[str, str] = {
 }
 """Files of `data/evidence/` in load order, with the statement that reads each."""
 RULE_FILES = (
-    *("engine_rules", "schemes", "recipes", "prebuilt", "engines"),
+    *("engine_rules", "engine_models", "schemes", "recipes", "prebuilt", "engines"),
     *("ggml_types", "gguf_mix", "gguf_dynamic"),
 )
 """Tables whose hash is a decision's `rules_version`."""

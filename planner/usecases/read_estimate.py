@@ -20,6 +20,7 @@ OPTIONAL = frozenset(
     {
         *("method", "format", "group_size", "engine", "engine_version", "count", "offload"),
         *("concurrency", "kv_dtype", "free_bytes", "gpu_memory_utilization", "engine_options"),
+        *("act_order", "symmetric"),
         *PLACEMENT,
         *TOKENS,
     }
@@ -30,6 +31,18 @@ KV_WORD = re.compile(r"[a-z]+\d*(?:[ _/-](?:\d|e\dm\d|nl)\b)?(?![a-z\d])")
 IMPLIED_KV = re.compile(r"KV(\d+)$")
 IMPLIED_METHOD = re.compile(r"gptq|awq")
 ON_CPU = re.compile(r"\s*\(cpu(?: only)?\)\s*$", re.IGNORECASE)
+NAMED_FORMATS = {
+    "marlin format": "marlin",
+    "compressed-tensors": "compressed-tensors",
+    "llm-compressor": "compressed-tensors",
+    "gptq-": "gptq",
+    "awq-": "awq",
+    "gguf": "gguf",
+    "bitsandbytes": "bitsandbytes",
+    "bnb": "bitsandbytes",
+}
+"""Formats by the words that scheme and method name them with, the plainest word first."""
+ACT_ORDER = re.compile(r"act-?order|act=yes|desc_act")
 NO_ACCELERATOR = 0
 """Count of accelerators of a host that computes on its CPU, as evidence writes it."""
 LIMITS = {"context": MAX_CONTEXT, "concurrency": MAX_CONCURRENCY, "free_bytes": 1 << 50, "offload": 1000}
@@ -91,8 +104,10 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
             scheme=reading.scheme,
             method=read_word("method", given.get("method"), spellings)
             or _implied_method(str(given["scheme"])),
-            format=None if given.get("format") is None else str(given["format"]).lower(),
-            implied_format=_implied_method(str(given["scheme"])),
+            format=_implied_method(str(given["scheme"]))
+            if given.get("format") is None
+            else str(given["format"]).lower(),
+            format_named=_named_format(given),
             group_size=group
             if group is None or group == PER_CHANNEL
             else _whole({"group_size": group}, "group_size"),
@@ -107,6 +122,8 @@ def read_estimate(fields: Mapping[str, Any], spellings: Spellings) -> EstimateFi
             ),
             prompt_tokens=_whole(given, "prompt_tokens"),
             gpu_memory_utilization=_read_share(given.get("gpu_memory_utilization")),
+            act_order=bool(given.get("act_order", ACT_ORDER.search(str(given["scheme"]).lower()))),
+            symmetric=bool(given.get("symmetric", True)),
             max_num_batched_tokens=_whole(given, "max_num_batched_tokens"),
             offload=_whole(given, "offload") or 0,
         ),
@@ -163,6 +180,14 @@ def _implied_kv_dtype(scheme: str) -> str | None:
     """The KV cache's type that a scheme's own name ends in: four bits in `W4A8KV4`."""
     found = IMPLIED_KV.search(scheme)
     return {"4": "q4_0", "8": "int8"}.get(found[1]) if found else None
+
+
+def _named_format(given: Mapping[str, Any]) -> str | None:
+    """The format that a scheme's or a method's words name, where no field says one."""
+    words = f"{given['scheme']} {given.get('method') or ''}".lower()
+    if given.get("format") is not None:
+        return None
+    return next((form for word, form in NAMED_FORMATS.items() if word in words), None)
 
 
 def _untold(given: Mapping[str, Any], spellings: Spellings) -> Iterator[str]:

@@ -16,6 +16,7 @@ from planner.domain.facts.kernels import Placement, Rulebook
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request
 from planner.domain.facts.scheme import NativeStorage, Prebuilt, Recipe, Scheme
+from planner.domain.facts.versions import Version
 from planner.domain.predict.constants import MemoryConstants
 from planner.domain.predict.engine_defaults import EngineDefault
 from planner.domain.predict.job_cost import JobConstants
@@ -85,6 +86,16 @@ class Candidate:
     calibrated: bool
     prebuilt: Prebuilt | None
     intermediate_size: int
+    engine_version: Version | None = None
+    """None: the newest known."""
+    rules_of: str | None = None
+    """Engine whose rules judge, where `engine` only lends it its memory."""
+    format_named: str | None = None
+    """Format that the words named, where storage is reckoned as another format's of the same scheme."""
+    act_order: bool = False
+    symmetric: bool = True
+    in_16_bits: frozenset[str] = frozenset()
+    """Layers left unquantized, as `facts/shards.py` names them; their memory is not counted in."""
 
     @property
     def label(self) -> str:

@@ -4,24 +4,26 @@ Memory answers for itself (`fits`), loading for itself (`legal`: true, false, or
 set by hand (utilisation, batched tokens, the largest prompt) stands in for the engine's own constants.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from planner.domain.choose.candidates import Candidate, Tables
 from planner.domain.choose.explain import describe_job, describe_memory, describe_speed
+from planner.domain.choose.legality import Verdict, judge_load, make_load
 from planner.domain.choose.named_candidate import EstimateAsk
 from planner.domain.choose.objective import Scored
 from planner.domain.choose.predictor import PlanInputs, Predictor
+from planner.domain.choose.ways_out import find_ways_out
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Finding
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.tensors import tensor_layout
+from planner.domain.facts.versions import read_version
 from planner.domain.predict.constants import Constant, MemoryConstants
-from planner.domain.predict.engine_defaults import read_version, resolve_constants
+from planner.domain.predict.engine_defaults import resolve_constants
 from planner.domain.predict.llamacpp_builds import (
     LLAMACPP_FAMILY,
     cache_constants,
@@ -30,7 +32,20 @@ from planner.domain.predict.llamacpp_builds import (
 )
 from planner.domain.predict.transformers_versions import constants_of_version
 
-VERSION = re.compile(r"\d+(?:\.\d+)+")
+JOB_NUMBERS = ("backend", "minutes", "vram_bytes", "ram_bytes", "disk_bytes")
+NUMBERS = (
+    *("weights_bytes", "kv_cache_bytes", "activation_bytes", "overhead_bytes", "total_bytes", "usable_bytes"),
+    *(
+        "headroom_bytes",
+        "fits",
+        "kv_capacity_tokens",
+        "all_devices_bytes",
+        "artifact_bytes",
+        "bits_per_weight",
+    ),
+    *("kernel", "decode_tokens_per_s", "prefill_tokens_per_s", "total_tokens_per_s", "ttft_ms", "itl_ms"),
+)
+"""What is null in an estimate that knows no sizes."""
 
 
 def estimate_candidate(
@@ -45,17 +60,23 @@ def estimate_candidate(
     constants = _own_constants(ask, candidate.engine, inputs.tables, workload, device)
     tables = replace(inputs.tables, memory=constants, defaults=())
     inputs = replace(inputs, tables=tables)
-    predictor = Predictor(inputs, tensor_layout(inputs.model), workload, ask.extras)
+    try:
+        layout = tensor_layout(inputs.model)
+    except BadInput:
+        refused = judge_load(make_load(candidate, inputs.model, inputs.target), tables)
+        if refused.status != "illegal":
+            raise
+        return _refuse_without_numbers(inputs, candidate, workload, ask, refused)
+    predictor = Predictor(inputs, layout, workload, ask.extras)
     scored = predictor.score(predictor.judge(candidate))
-    findings = [
-        *_context_findings(workload, inputs.model),
-        *_rule_findings(ask, candidate, scored, tables),
-    ]
+    findings = [*_context_findings(workload, inputs.model), *scored.verdict.findings]
     memory, speed = describe_memory(scored.memory), describe_speed(scored.speed)
+    legal = _is_legal(scored.verdict, findings)
     return {
         **{name: value for name, value in memory.items() if name != "intervals"},
-        "legal": _is_legal(scored, findings),
+        "legal": legal,
         "verdicts": [_describe(finding) for finding in findings],
+        "ways_out": _ways_out(predictor, candidate) if legal is False else [],
         "artifact_bytes": scored.artifact_bytes,
         "bits_per_weight": scored.bits_per_weight,
         "kernel": scored.verdict.kernel.name if scored.verdict.kernel else None,
@@ -67,25 +88,62 @@ def estimate_candidate(
         **{name: speed[name] for name in ("ttft_ms", "itl_ms")},
         "intervals": {**memory["intervals"], **speed["intervals"]},
         "basis": {"speed": speed["basis"], "speed_sources": speed["sources"]},
-        "candidate": {
-            "model": inputs.model_id,
-            "scheme": candidate.scheme.name,
-            "method": candidate.method,
-            "format": candidate.scheme.format,
-            "group_size": candidate.group_size,
-            "engine": ask.engine or candidate.engine,
-            "target": inputs.target.label,
-            "tp": candidate.placement.tp,
-            "pp": candidate.placement.pp,
-            "dp": candidate.placement.dp,
-            "offload": candidate.placement.offload,
-            "ep": candidate.placement.ep,
-            "kv_dtype": candidate.kv_dtype,
-            "context": workload.context_tokens,
-            "concurrency": workload.concurrency,
-        },
+        "candidate": _describe_candidate(inputs, candidate, workload, ask),
         "assumed": [*inputs.notes, *inputs.target.assumed, *_stand_ins(ask, candidate, tables)],
     }
+
+
+def _refuse_without_numbers(
+    inputs: PlanInputs, candidate: Candidate, workload: Workload, ask: EstimateAsk, refused: Verdict
+) -> dict[str, Any]:
+    """The refusal of a model whose tensors are not laid out: no number is known, and none is guessed."""
+    return {
+        **dict.fromkeys(NUMBERS),
+        "legal": False,
+        "verdicts": [_describe(finding) for finding in refused.findings],
+        "ways_out": [],
+        "job": dict.fromkeys(JOB_NUMBERS),
+        "intervals": {},
+        "candidate": _describe_candidate(inputs, candidate, workload, ask),
+        "assumed": [*inputs.notes, *inputs.target.assumed],
+    }
+
+
+def _describe_candidate(
+    inputs: PlanInputs, candidate: Candidate, workload: Workload, ask: EstimateAsk
+) -> dict[str, Any]:
+    return {
+        "model": inputs.model_id,
+        "scheme": candidate.scheme.name,
+        "method": candidate.method,
+        "format": candidate.scheme.format,
+        "group_size": candidate.group_size,
+        "engine": ask.engine or candidate.engine,
+        "target": inputs.target.label,
+        "tp": candidate.placement.tp,
+        "pp": candidate.placement.pp,
+        "dp": candidate.placement.dp,
+        "offload": candidate.placement.offload,
+        "ep": candidate.placement.ep,
+        "kv_dtype": candidate.kv_dtype,
+        "context": workload.context_tokens,
+        "concurrency": workload.concurrency,
+    }
+
+
+def _ways_out(predictor: Predictor, candidate: Candidate) -> list[dict[str, Any]]:
+    """Neighbours that load, with whether each fits; null where its memory is not reckoned as another engine's."""
+    inputs = predictor.inputs
+    return [
+        {
+            "change": way.change,
+            "fields": way.fields,
+            "fits": None
+            if way.candidate.in_16_bits or way.candidate.rules_of != candidate.rules_of
+            else predictor.memory_of(way.candidate).fits,
+        }
+        for way in find_ways_out(candidate, inputs.model, inputs.target, inputs.tables)
+    ]
 
 
 def _own_constants(
@@ -143,19 +201,6 @@ def _context_findings(workload: Workload, model: ModelFacts) -> list[Finding]:
     ]
 
 
-def _rule_findings(ask: EstimateAsk, candidate: Candidate, scored: Scored, tables: Tables) -> list[Finding]:
-    """What the rules say; of an engine whose memory only resembles another's they say nothing."""
-    if ask.engine in {None, candidate.engine}:
-        return [*scored.verdict.findings, *_version_findings(ask, candidate.engine, tables)]
-    memory = [finding for finding in scored.verdict.findings if finding.code.startswith("memory.")]
-    unknown = Finding(
-        code="unknown.engine_rule",
-        message=f"no rule says whether {ask.engine} loads {candidate.scheme.name}",
-        source="data/engine_rules.csv",
-    )
-    return [*memory, unknown]
-
-
 def _stand_ins(ask: EstimateAsk, candidate: Candidate, tables: Tables) -> list[str]:
     """What was reckoned by its likeness to something else, one sentence each."""
     said = []
@@ -170,42 +215,19 @@ def _stand_ins(ask: EstimateAsk, candidate: Candidate, tables: Tables) -> list[s
     return said
 
 
-def _version_findings(ask: EstimateAsk, engine: str, tables: Tables) -> list[Finding]:
-    """Unknown where the rules are of another version than the one asked about."""
-    found = VERSION.search(ask.engine_version or "")
-    known = {rule.version for rule in tables.rulebook.get(engine, ())}
-    if found is None or not known or not all(VERSION.fullmatch(version) for version in known):
-        return []
-    if any(_release(version) == _release(found[0]) for version in known):
-        return []
-    return [
-        Finding(
-            code="unknown.engine_version",
-            message=f"the rules are of {engine} {', '.join(sorted(known))}; what {found[0]} loads is not recorded",
-            numbers={"asked": found[0], "known": sorted(known)},
-            source="data/engine_rules.csv",
-        )
-    ]
-
-
-def _release(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")[:2]]
-
-
-def _is_legal(scored: Scored, findings: Sequence[Finding]) -> bool | None:
+def _is_legal(verdict: Verdict, findings: Sequence[Finding]) -> bool | None:
     """True, False, or None where only a missing rule stands in the way; memory has its own answer, `fits`."""
     against = [finding for finding in findings if not finding.code.startswith("memory.")]
-    if any(not finding.code.startswith("unknown.") for finding in against):
+    if any(not finding.is_unknown for finding in against):
         return False
-    return None if against or scored.verdict.kernel is None else True
+    return None if against or verdict.kernel is None else True
 
 
 def _job(scored: Scored) -> Mapping[str, Any]:
     """The job's cost; null where no backend here makes it."""
     if scored.candidate.method == "none" or scored.candidate.backend is not None:
         return describe_job(scored.job)
-    names = ("backend", "minutes", "vram_bytes", "ram_bytes", "disk_bytes")
-    return {**dict.fromkeys(names), "intervals": {}, "basis": "insufficient", "sources": []}
+    return {**dict.fromkeys(JOB_NUMBERS), "intervals": {}, "basis": "insufficient", "sources": []}
 
 
 def _describe(finding: Finding) -> dict[str, Any]:

@@ -6,7 +6,7 @@ memory interval fits; unknown when no rule covers it; illegal otherwise.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -17,6 +17,7 @@ from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.kernels import Finding, Kernel, Load, find_kernel
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request
+from planner.domain.facts.versions import is_newer_than, write_version
 from planner.domain.predict.memory import MemoryEstimate
 from planner.domain.units import format_gib
 
@@ -46,39 +47,75 @@ def judge_candidate(
 ) -> Verdict:
     """Judge one candidate; all failing rules are reported, not the first."""
     used = target.devices[: candidate.placement.devices]
-    load = Load(
-        engine=candidate.engine,
+    loading = _judge(make_load(candidate, model, target), tables)
+    over = memory_finding(memory, bounded=candidate.engine == "vllm" and is_uneven(used))
+    driver = judge_driver(candidate.engine, target.cuda, target.driver, least_able(used).sm, tables.drivers)
+    found = (*loading.findings, *driver, *_policy(candidate, request), *over)
+    if any(not finding.is_unknown for finding in found):
+        return Verdict(status="illegal", findings=found, kernel=loading.kernel)
+    return loading
+
+
+def make_load(candidate: Candidate, model: ModelFacts, target: Target) -> Load:
+    """What the candidate's engine is asked to load on the least able device."""
+    named = candidate.format_named
+    used = target.devices[: candidate.placement.devices]
+    return Load(
+        engine=candidate.rules_of or candidate.engine,
         model=model,
-        scheme=candidate.scheme,
+        scheme=replace(candidate.scheme, format=named) if named else candidate.scheme,
         method=candidate.method,
         group_size=candidate.group_size,
         kv_dtype=candidate.kv_dtype,
         placement=candidate.placement,
         device=least_able(used),
         intermediate_size=candidate.intermediate_size,
+        version=candidate.engine_version,
+        act_order=candidate.act_order,
+        symmetric=candidate.symmetric,
+        in_16_bits=candidate.in_16_bits,
     )
-    kernel, findings = _find_kernel(load, tables)
-    policy = _policy(candidate, request)
-    over = memory_finding(memory, bounded=candidate.engine == "vllm" and is_uneven(used))
-    driver = judge_driver(candidate.engine, target.cuda, target.driver, least_able(used).sm, tables.drivers)
-    found = (*findings, *driver, *policy, *over)
-    if found:
-        return Verdict(status="illegal", findings=found, kernel=kernel)
-    if kernel is None:
-        unknown = Finding(
-            code="unknown.engine_rule",
-            message=f"no rule says whether {candidate.engine} loads {candidate.scheme.name} "
-            f"({candidate.scheme.format}) on {target.devices[0].label}",
-            source="data/engine_rules.csv",
-        )
-        return Verdict(status="unknown", findings=(unknown,), kernel=None)
+
+
+def judge_load(load: Load, tables: Tables) -> Verdict:
+    """Whether the engine loads it, memory and policy left out."""
+    kernel, findings = find_kernel(load, tables.rulebook)
+    findings = [*findings, *_version_findings(load, tables)]
+    if any(not finding.is_unknown for finding in findings):
+        return Verdict(status="illegal", findings=tuple(findings), kernel=None)
+    if kernel is None and not findings:
+        findings = [
+            Finding(
+                code="unknown.engine_rule",
+                message=f"no rule says whether {load.engine} loads {load.scheme.name} "
+                f"({load.scheme.format}) on {load.device.label}",
+                source="data/engine_rules.csv",
+            )
+        ]
+    if findings:
+        return Verdict(status="unknown", findings=tuple(findings), kernel=kernel)
     return Verdict(status="legal", findings=(), kernel=kernel)
 
 
 @lru_cache(maxsize=8192)
-def _find_kernel(load: Load, tables: Tables) -> tuple[Kernel | None, tuple[Finding, ...]]:
-    kernel, findings = find_kernel(load, tables.rulebook)
-    return kernel, tuple(findings)
+def _judge(load: Load, tables: Tables) -> Verdict:
+    return judge_load(load, tables)
+
+
+def _version_findings(load: Load, tables: Tables) -> list[Finding]:
+    """Unknown where the engine is newer than every version whose sources were read."""
+    read = [rule.read_in for rule in tables.rulebook.rules_of(load.engine) if rule.read_in]
+    if load.version is None or not read or not is_newer_than(load.version, max(read)):
+        return []
+    return [
+        Finding(
+            code="unknown.engine_version",
+            message=f"the rules are of {load.engine} up to {write_version(max(read))}; "
+            f"what {write_version(load.version)} loads is not recorded",
+            numbers={"asked": write_version(load.version), "known": write_version(max(read))},
+            source="data/engine_rules.csv",
+        )
+    ]
 
 
 def memory_finding(memory: MemoryEstimate, *, bounded: bool = False) -> tuple[Finding, ...]:

@@ -1,7 +1,8 @@
 """The one candidate that was spelled out: what was left open takes its stated default.
 
 Engine, method and format come from the first recipe that agrees, groups are 128 columns where a scheme has
-groups, and tensor parallel goes over all devices (layers over all devices in llama.cpp and transformers).
+groups and its rows divide into them, and tensor parallel goes over all devices (layers over all devices in
+llama.cpp and transformers).
 """
 
 from collections.abc import Mapping
@@ -14,14 +15,14 @@ from planner.domain.facts.hardware import DeviceKind
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import NativeStorage, Recipe, Scheme, nominal_scheme
+from planner.domain.facts.shards import linear_shards
 from planner.domain.facts.spellings import GGUF_TYPES
+from planner.domain.facts.versions import read_version
 from planner.domain.predict.extras import ExtraAsk
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 
-DEFAULT_GROUP = 128
+USUAL_GROUPS = (128, 64, 32)
 SIXTEEN_BITS = ("bfloat16", "float16", "float32")
-USUALLY_BY_CHANNEL = frozenset({("W8A16", "compressed-tensors")})
-"""Schemes with groups that are one a row unless asked for (compressed-tensors, preset W8A16)."""
 PER_CHANNEL = -1
 """Group size of a scale that covers a whole row, as checkpoints write it."""
 
@@ -33,8 +34,8 @@ class EstimateAsk:
     scheme: str
     method: str | None = None
     format: str | None = None
-    implied_format: str | None = None
-    """Format that the scheme's own words name (`GPTQ-Int4`); it stands where none is given."""
+    format_named: str | None = None
+    """Format that the scheme's or the method's own words name (`GPTQ-Int4`), where no field says it."""
     group_size: int | None = None
     engine: str | None = None
     engine_version: str | None = None
@@ -52,6 +53,9 @@ class EstimateAsk:
     """Whether the engine captures no graphs."""
     offload: int = 0
     """Layers that stay in host memory with their cache: llama.cpp's -ngl is layers + 1 less these."""
+    act_order: bool = False
+    """Whether GPTQ took columns in order of their activations (`desc_act`)."""
+    symmetric: bool = True
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     chunked: bool | None = None
     """Whether prompts are cut into chunks, where that was said."""
@@ -112,8 +116,6 @@ def make_candidate(
         BadInput: `scheme.not_modelled`, `method.not_modelled`, its storage or its memory has no table row yet;
             `estimate.bad_field`, more layers are to stay in host memory than there are.
     """
-    if ask.format is None and (ask.scheme, ask.implied_format) in tables.schemes:
-        ask = replace(ask, format=ask.implied_format)
     recipe = _find_recipe(ask, engine, tables)
     scheme = _find_scheme(ask, recipe, engine, tables)
     if at.offload > model.num_layers:
@@ -135,13 +137,18 @@ def make_candidate(
         method=ask.method or (recipe.method if recipe else "none" if scheme.weight_bits >= 16 else "rtn"),
         engine=engine,
         backend=recipe.backend if recipe else None,
-        group_size=_group_size(ask, scheme),
+        group_size=_group_size(ask, scheme, model, at.tp),
         placement=at,
         kv_dtype=ask.kv_dtype,
         native_bits=recipe.native_bits if recipe else scheme.weight_bits,
         calibrated=recipe.calibrated if recipe else False,
         prebuilt=None,
         intermediate_size=model.intermediate_size,
+        engine_version=read_version(ask.engine_version),
+        rules_of=None if ask.engine == engine else ask.engine,
+        format_named="gguf" if ask.scheme in GGUF_TYPES else ask.format_named,
+        act_order=ask.act_order,
+        symmetric=ask.symmetric,
     )
 
 
@@ -232,7 +239,8 @@ def _find_scheme(ask: EstimateAsk, recipe: Recipe | None, engine: str, tables: T
     for form in wanted:
         if form in stored:
             return tables.schemes[ask.scheme, form]
-    nominal = nominal_scheme(ask.scheme) if ask.format is None and ask.scheme not in GGUF_TYPES else None
+    is_mix = ask.scheme in GGUF_TYPES and engine in LLAMACPP_FAMILY
+    nominal = nominal_scheme(ask.scheme) if ask.format is None and not is_mix else None
     if nominal is not None and not stored:
         return nominal
     as_format = f" as {ask.format}" if ask.format else ""
@@ -244,9 +252,19 @@ def _find_scheme(ask: EstimateAsk, recipe: Recipe | None, engine: str, tables: T
     )
 
 
-def _group_size(ask: EstimateAsk, scheme: Scheme) -> int | None:
+def _group_size(ask: EstimateAsk, scheme: Scheme, model: ModelFacts, tp: int) -> int | None:
+    """What was asked for; else 128, or where rows have no whole groups of 128 the largest size that they do have.
+
+    A checkpoint that could not be made with 128 was made with something else, most likely with what its engine
+    splits: of the sizes that rows divide into, the first that ranks do as well.
+    """
     if scheme.scales != "group" or ask.group_size == PER_CHANNEL:
         return None
-    if ask.group_size is None and (scheme.name, scheme.format) in USUALLY_BY_CHANNEL:
-        return None
-    return ask.group_size or DEFAULT_GROUP
+    if scheme.fixed_group or ask.group_size:
+        return scheme.fixed_group or ask.group_size
+    shards = linear_shards(model, model.intermediate_size, tp)
+    whole = [size for size in USUAL_GROUPS if not any(shard.full_columns % size for shard in shards)]
+    if USUAL_GROUPS[0] in whole or not whole:
+        return USUAL_GROUPS[0]
+    split = (size for size in whole if not any(shard.columns % size for shard in shards))
+    return next(split, whole[0])

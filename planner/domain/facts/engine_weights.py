@@ -54,10 +54,7 @@ def engine_rank_bytes(
     for tensor in lay_out(model):
         shard = _hold(tensor, model, scheme, tp=tp, ep=ep)
         if not tensor.layers:
-            bits = scheme.head_bits if tensor.role == "head" else 16
-            parts[PLACES.get(tensor.role, "other")] += shard.count * _allocated(
-                int(shard.elements * bits / 8)
-            )
+            parts[PLACES.get(tensor.role, "other")] += shard.count * _allocated(2 * shard.elements)
             continue
         layers = len(tensor.layers)
         each = shard.count / layers

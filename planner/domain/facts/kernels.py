@@ -1,24 +1,37 @@
 """Which kernel an engine uses for these shapes on this card, and why it has none.
 
-`data/engine_rules.csv` holds the rules. A row with role `loads` admits a scheme when all its conditions hold,
-and names the kernel; the first admitting row wins, so rows stand fastest first. A row with role `requires`
-must hold whenever it applies, and a row with role `refuses` says no outright. Rows with role `fact` are
-recorded but judge nothing yet. This module holds only the predicates that conditions name; legality and speed
-both ask `find_kernel`.
+`data/engine_rules.csv` holds the rules, each for a range of the engine's versions. A row's role says what it does:
+
+    loads      admits when all its conditions hold, and names the kernel; rows stand fastest first
+    optional   the same for a kernel that comes with a package of its own: that it loads is unknown
+    requires   must hold whenever it applies
+    refuses    says no when all its conditions hold
+    doubts     says "not known" when all its conditions hold
+    fact       is recorded and judges nothing; its column `why_not` says why
+
+The conditions that rows name are functions of `facts/conditions.py`; legality and speed both ask `find_kernel`.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.tensors import row_parallel_widths
+from planner.domain.facts.versions import Version, is_within, write_version
 
 OTHER_VENDOR = "engine.other_vendor"
 """Code of a condition that speaks of another maker's devices."""
-RuleRole = Literal["loads", "requires", "refuses", "fact"]
+OTHER_KERNEL = "engine.other_kernel"
+"""Code of a condition that speaks of another kind of model or checkpoint."""
+REMEMBERED = 4096
+"""Combinations that a rulebook remembers at most."""
+UNKNOWN = "unknown."
+"""How the codes of findings begin that neither allow nor refuse."""
+RuleRole = Literal["loads", "optional", "requires", "refuses", "doubts", "fact"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +79,14 @@ class Load:
     """The least able device of the target."""
     intermediate_size: int
     """The model's own, or a padded checkpoint's."""
+    version: Version | None = None
+    """Of the engine; None: the newest known."""
+    act_order: bool = False
+    """Whether GPTQ took columns in order of their activations (`desc_act`)."""
+    symmetric: bool = True
+    """Whether zero is in the middle of the integer range: no zero points."""
+    in_16_bits: frozenset[str] = frozenset()
+    """Layers left unquantized, as `facts/shards.py` names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,33 +99,103 @@ class Finding:
     way_out: tuple[str, ...] = ()
     source: str = ""
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it only says that nobody knows."""
+        return self.code.startswith(UNKNOWN)
+
+
+Check = Callable[[Load, str], Finding | None]
+"""A condition: None when it holds, a finding when it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of a row, its function looked up."""
+
+    name: str
+    argument: str
+    check: Check
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRule:
     """One row of `data/engine_rules.csv`."""
 
     rule_id: str
-    engine: str
-    version: str
+    engines: tuple[str, ...]
     role: RuleRole
-    schemes: tuple[str, ...]
-    """Empty: any scheme."""
-    formats: tuple[str, ...]
+    schemes: tuple[str, ...] = ()
+    """Names or patterns (`EXL3_*`); empty: any scheme."""
+    formats: tuple[str, ...] = ()
     """Empty: any format."""
-    kernel: str
-    native: bool
+    methods: tuple[str, ...] = ()
+    """Empty: any method."""
+    architectures: tuple[str, ...] = ()
+    """Empty: any architecture."""
+    since: Version | None = None
+    """First version it speaks of; None: the oldest."""
+    before: Version | None = None
+    """First version it no longer speaks of; None: it holds in the newest known."""
+    read_in: Version | None = None
+    """Version whose source was read for it; None where that has no number."""
+    kernel: str = ""
+    native: bool = False
     """Whether the kernel computes in the scheme's own type (FP8 on Ampere does not: weights only)."""
-    conditions: tuple[tuple[str, str], ...]
-    message: str
-    source: str
+    conditions: tuple[Condition, ...] = ()
+    code: str = ""
+    message: str = ""
+    """May name `{engine}`, `{version}`, `{scheme}`, `{format}`, `{model}`, `{architecture}`, `{card}`, `{tp}`."""
+    way_out: tuple[str, ...] = ()
+    source: str = ""
 
-    def applies_to(self, load: Load) -> bool:
-        """Whether the row speaks about this engine, scheme and format."""
+    def speaks_of(self, load: Load) -> bool:
+        """Whether the row is about this scheme, format, method and architecture, in whatever version."""
         return (
-            self.engine == load.engine
-            and (not self.schemes or load.scheme.name in self.schemes)
+            (not self.architectures or load.model.architecture in self.architectures)
+            and (not self.schemes or any(_is_named(load.scheme.name, name) for name in self.schemes))
             and (not self.formats or load.scheme.format in self.formats)
+            and (not self.methods or load.method in self.methods)
         )
+
+    def holds_in(self, version: Version | None) -> bool:
+        """Whether it speaks of this version; of a whole line (`0.4`) only what all its releases do counts against."""
+        admits = self.role in {"loads", "optional"}
+        return is_within(version, self.since, self.before, whole_line=not admits)
+
+    def failing(self, load: Load) -> list[Finding]:
+        """A finding for every condition that does not hold."""
+        found = [condition.check(load, condition.argument) for condition in self.conditions]
+        return [replace(finding, source=self.source) for finding in found if finding is not None]
+
+    def as_finding(self, load: Load, code: str, message: str) -> Finding:
+        """The row's own sentence about this load, or `message` where it has none."""
+        words = {
+            "engine": load.engine,
+            "version": write_version(load.version),
+            "scheme": load.scheme.name,
+            "format": load.scheme.format,
+            "model": load.model.model_id,
+            "architecture": load.model.architecture,
+            "card": load.device.label,
+            "tp": load.placement.tp,
+        }
+        return Finding(
+            code=self.code or code,
+            message=" ".join(self.message.format(**words).split()) or message,
+            way_out=self.way_out,
+            source=self.source,
+        )
+
+
+@lru_cache(maxsize=1024)
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(re.escape(name).replace(r"\*", ".*").replace(r"\?", "."))
+
+
+def _is_named(scheme: str, name: str) -> bool:
+    """Whether a scheme is the one named, or one of a pattern: `EXL3_*`, `W?A16`."""
+    return scheme == name or (("*" in name or "?" in name) and _pattern(name).fullmatch(scheme) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +207,32 @@ class Kernel:
     source: str
 
 
-Rulebook = Mapping[str, Sequence[EngineRule]]
-"""Rules by engine, in table order."""
+class Rulebook:
+    """Rules that judge, by engine and in table order; it remembers which of them speak of what."""
 
+    def __init__(self, rules: Sequence[EngineRule]) -> None:
+        self._by_engine: dict[str, list[EngineRule]] = {}
+        for rule in rules:
+            for engine in rule.engines if rule.role != "fact" else ():
+                self._by_engine.setdefault(engine, []).append(rule)
+        self._speaking: dict[tuple[str, ...], list[EngineRule]] = {}
 
-def make_rulebook(rules: Sequence[EngineRule]) -> Rulebook:
-    """Rules that judge, by engine."""
-    book: dict[str, list[EngineRule]] = {}
-    for rule in rules:
-        if rule.role != "fact":
-            book.setdefault(rule.engine, []).append(rule)
-    return book
+    def __contains__(self, engine: str) -> bool:
+        """Whether any rule is about an engine."""
+        return engine in self._by_engine
+
+    def rules_of(self, engine: str) -> Sequence[EngineRule]:
+        """All rules about an engine."""
+        return self._by_engine.get(engine, ())
+
+    def speaking_of(self, load: Load) -> Sequence[EngineRule]:
+        """Rules about this engine, scheme, format, method and architecture, in whatever version."""
+        key = (load.engine, load.scheme.name, load.scheme.format, load.method, load.model.architecture)
+        if key not in self._speaking:
+            if len(self._speaking) >= REMEMBERED:
+                self._speaking.clear()
+            self._speaking[key] = [rule for rule in self.rules_of(load.engine) if rule.speaks_of(load)]
+        return self._speaking[key]
 
 
 def find_kernel(load: Load, book: Rulebook) -> tuple[Kernel | None, list[Finding]]:
@@ -135,287 +241,97 @@ def find_kernel(load: Load, book: Rulebook) -> tuple[Kernel | None, list[Finding
     No kernel and no findings means that no rule covers the combination: unknown. Of several kernels that all
     fail, the least demanding one (rows stand fastest first) says why.
     """
-    applying = [rule for rule in book.get(load.engine, ()) if rule.applies_to(load)]
-    findings = [
-        _refusal(rule, load) for rule in applying if rule.role == "refuses" and not _failing(rule, load)
-    ]
-    for rule in applying:
-        if rule.role == "requires":
-            findings += _failing(rule, load)
+    speaking = book.speaking_of(load)
+    current = [rule for rule in speaking if rule.holds_in(load.version)]
+    findings = _objections(current, load)
+    refused = any(not finding.is_unknown for finding in findings)
     nearest: list[Finding] = []
-    for rule in applying:
+    for rule in current:
         if rule.role != "loads":
             continue
-        failing = _failing(rule, load)
+        failing = rule.failing(load)
         if not failing:
-            return (None if findings else Kernel(rule.kernel, rule.native, rule.source)), findings
-        speaks_of_others = any(finding.code == OTHER_VENDOR for finding in failing)
-        if not speaks_of_others and (not nearest or len(failing) <= len(nearest)):
+            kernel = Kernel(rule.kernel, rule.native, rule.source)
+            return (None if refused else kernel), findings
+        if not _speaks_of_others(failing) and (not nearest or len(failing) <= len(nearest)):
             nearest = failing
-    return None, findings + nearest
+    maybe = [
+        rule.as_finding(load, "unknown.optional_kernel", f"{rule.kernel} would load it, if it is installed")
+        for rule in current
+        if rule.role == "optional" and not rule.failing(load)
+    ]
+    if maybe:
+        return None, [*findings, *maybe]
+    if not nearest and not refused and not any(rule.role == "loads" for rule in current):
+        nearest = _other_version(speaking, load)
+    return None, _distinct([*findings, *_with_versions(nearest, speaking, load)])
 
 
-def _failing(rule: EngineRule, load: Load) -> list[Finding]:
-    findings = []
-    for name, argument in rule.conditions:
-        finding = PREDICATES[name](load, argument)
-        if finding is not None:
+def _speaks_of_others(failing: Sequence[Finding]) -> bool:
+    """Whether a row is about other devices or another kind of model than this load's."""
+    return any(finding.code in {OTHER_VENDOR, OTHER_KERNEL} for finding in failing)
+
+
+def _objections(rules: Sequence[EngineRule], load: Load) -> list[Finding]:
+    """What refusing, requiring and doubting rows say."""
+    findings: list[Finding] = []
+    for rule in rules:
+        if rule.role == "requires":
+            failing = rule.failing(load)
+            findings += [] if _speaks_of_others(failing) else failing
+        elif rule.role == "refuses" and not rule.failing(load):
+            no = f"{load.engine} does not load {load.scheme.name}"
+            findings.append(rule.as_finding(load, "engine.cannot_load", no))
+        elif rule.role == "doubts" and not rule.failing(load):
             findings.append(
-                Finding(
-                    code=finding.code,
-                    message=finding.message,
-                    numbers=finding.numbers,
-                    way_out=finding.way_out,
-                    source=rule.source,
-                )
+                rule.as_finding(load, "unknown.engine_rule", f"not known of {load.engine} {load.version}")
             )
-    return findings
+    return _distinct(findings)
 
 
-def _refusal(rule: EngineRule, load: Load) -> Finding:
-    return Finding(
-        code="engine.cannot_load",
-        message=rule.message or f"{load.engine} {rule.version} does not load {load.scheme.name}",
-        source=rule.source,
-    )
-
-
-def _vendor_in(load: Load, argument: str) -> Finding | None:
-    vendors = argument.split("|")
-    if load.device.vendor in vendors:
-        return None
-    return Finding(
-        code=OTHER_VENDOR,
-        message=f"this kernel runs on {' or '.join(vendors)} devices, {load.device.label} is {load.device.vendor}",
-        numbers={"vendor": load.device.vendor},
-    )
-
-
-def _min_sm(load: Load, argument: str) -> Finding | None:
-    needed = int(argument)
-    have = load.device.sm
-    if have is None:
-        return Finding(
-            code="capability.unknown",
-            message=f"{load.scheme.name} in {load.engine} needs compute capability {needed / 10:.1f}, "
-            f"what {load.device.label} has is not known",
-            numbers={"needed": needed / 10},
+def _other_version(speaking: Sequence[EngineRule], load: Load) -> list[Finding]:
+    """Why this version loads nothing of the kind, where other versions of the engine do."""
+    loading = [rule for rule in speaking if rule.role == "loads"]
+    if not loading:
+        return []
+    asked = write_version(load.version) or "as it is now"
+    return [
+        Finding(
+            code="engine.version",
+            message=f"{load.engine} {asked} does not load {load.scheme.name} ({load.scheme.format}): "
+            f"it does {_range(loading)}",
+            numbers={"version": write_version(load.version)},
+            way_out=(f"{load.engine} {_range(loading)}",),
+            source=loading[0].source,
         )
-    if have >= needed:
-        return None
-    return Finding(
-        code="capability.too_old",
-        message=f"{load.scheme.name} in {load.engine} needs compute capability {needed / 10:.1f}, "
-        f"{load.device.label} has {have / 10:.1f}",
-        numbers={"needed": needed / 10, "has": have / 10},
-        way_out=("a scheme that this card's kernels take", "a newer card"),
+    ]
+
+
+def _with_versions(nearest: list[Finding], speaking: Sequence[EngineRule], load: Load) -> list[Finding]:
+    """The same findings, each with the versions of the engine that would load it among its ways out."""
+    able = [
+        rule
+        for rule in speaking
+        if rule.role == "loads" and not rule.holds_in(load.version) and not rule.failing(load)
+    ]
+    ways = (f"{load.engine} {_range(able)}",) if able else ()
+    return [replace(finding, way_out=(*finding.way_out, *ways)) for finding in nearest]
+
+
+def _range(rules: Sequence[EngineRule]) -> str:
+    """The versions that some rows speak of, as one range: `from 0.5.5 on and before 0.24.0`."""
+    since = None if any(rule.since is None for rule in rules) else min(rule.since or () for rule in rules)
+    before = None if any(rule.before is None for rule in rules) else max(rule.before or () for rule in rules)
+    words = (
+        f"from {write_version(since)} on" if since else "",
+        f"before {write_version(before)}" if before else "",
     )
+    return " and ".join(filter(None, words)) or "in other versions"
 
 
-def _sm_is(load: Load, argument: str) -> Finding | None:
-    if load.device.sm == int(argument):
-        return None
-    return Finding(
-        code="capability.other_kernel",
-        message=f"this kernel needs compute capability {int(argument) / 10:.1f} exactly",
-        numbers={"needed": int(argument) / 10},
-    )
-
-
-def _group_in(load: Load, argument: str) -> Finding | None:
-    allowed = argument.split("|")
-    group = "-1" if load.group_size is None else str(load.group_size)
-    if group in allowed:
-        return None
-    sizes = ", ".join(size for size in allowed if size != "-1")
-    return Finding(
-        code="shape.group_size_unsupported",
-        message=f"{load.engine} takes group sizes {sizes} for {load.scheme.name}, not {group}",
-        numbers={"group_size": load.group_size},
-        way_out=tuple(f"group {size}" for size in allowed if size != "-1"),
-    )
-
-
-def _group_within_rank(load: Load, argument: str) -> Finding | None:
-    del argument
-    group, tp = load.group_size, load.placement.tp
-    if group is None or tp == 1:
-        return None
-    for name, columns in row_parallel_widths(load.model, load.intermediate_size).items():
-        per_rank = columns / tp
-        if per_rank % group == 0:
-            continue
-        padded = -(-columns // (group * tp)) * group * tp
-        smaller = [size for size in (64, 32) if size < group and columns % (size * tp) == 0]
-        ways = []
-        if smaller:
-            ways.append("group " + " or ".join(map(str, smaller)))
-        ways += [
-            f"{tp} replicas at tensor parallel 1",
-            f"pipeline parallel {tp}",
-            f"a checkpoint padded to {name} {padded}",
-        ]
-        return Finding(
-            code="shape.group_not_divisible",
-            message=f"{name} {columns} / {tp} = {per_rank:g} columns a rank is {per_rank / group:g} groups of "
-            f"{group}: a group would straddle the ranks, and {load.engine} does not load that",
-            numbers={
-                "columns": columns,
-                "tp": tp,
-                "columns_per_rank": per_rank,
-                "group_size": group,
-                "groups_per_rank": per_rank / group,
-                "padded": padded,
-            },
-            way_out=tuple(ways),
-        )
-    return None
-
-
-def _group_divides_columns(load: Load, argument: str) -> Finding | None:
-    del argument
-    group = load.group_size
-    if group is None:
-        return None
-    widths = {"hidden size": load.model.hidden_size}
-    widths.update(row_parallel_widths(load.model, load.intermediate_size))
-    for name, columns in widths.items():
-        if columns % group == 0:
-            continue
-        smaller = [
-            size for size in (64, 32) if size < group and all(width % size == 0 for width in widths.values())
-        ]
-        return Finding(
-            code="shape.group_not_divisible",
-            message=f"{name} {columns} is {columns / group:g} groups of {group}: "
-            "a row does not divide into whole groups",
-            numbers={"columns": columns, "group_size": group, "groups": columns / group},
-            way_out=("group " + " or ".join(map(str, smaller)),) if smaller else ("a per-channel scheme",),
-        )
-    return None
-
-
-def _rank_rows_multiple(load: Load, argument: str) -> Finding | None:
-    multiple, tp = int(argument), load.placement.tp
-    for name, rows in row_parallel_widths(load.model, load.intermediate_size).items():
-        if (rows / tp) % multiple:
-            return Finding(
-                code="shape.rows_not_multiple",
-                message=f"{name} {rows} / {tp} = {rows / tp:g} rows a rank is no multiple of {multiple}",
-                numbers={"rows": rows, "tp": tp, "multiple": multiple},
-                way_out=("a smaller tensor parallel",),
-            )
-    return None
-
-
-def _is_dense(load: Load, argument: str) -> Finding | None:
-    del argument
-    if not load.model.num_experts:
-        return None
-    return Finding(
-        code="engine.other_kernel",
-        message=f"this kernel is for dense layers, {load.model.model_id} has {load.model.num_experts} experts",
-    )
-
-
-def _is_mixture(load: Load, argument: str) -> Finding | None:
-    del argument
-    if load.model.num_experts:
-        return None
-    return Finding(code="engine.other_kernel", message="this kernel is for mixtures of experts")
-
-
-def _hidden_multiple(load: Load, argument: str) -> Finding | None:
-    hidden, multiple = load.model.hidden_size, int(argument)
-    if hidden % multiple == 0:
-        return None
-    return Finding(
-        code="shape.rows_not_multiple",
-        message=f"hidden size {hidden} is no multiple of {multiple}",
-        numbers={"hidden_size": hidden, "multiple": multiple},
-    )
-
-
-def _heads_divide_tp(load: Load, argument: str) -> Finding | None:
-    del argument
-    heads, tp = load.model.num_heads, load.placement.tp
-    if heads % tp == 0:
-        return None
-    return Finding(
-        code="shape.heads_not_divisible",
-        message=f"{heads} attention heads do not divide over tensor parallel {tp} "
-        f"({heads} / {tp} = {heads / tp:g})",
-        numbers={"num_heads": heads, "tp": tp},
-        way_out=("pipeline parallel or replicas instead of tensor parallel",),
-    )
-
-
-def _kv_heads_fit_tp(load: Load, argument: str) -> Finding | None:
-    del argument
-    heads, tp = load.model.num_kv_heads, load.placement.tp
-    if load.model.attention == "mla" or heads % tp == 0 or tp % heads == 0:
-        return None
-    return Finding(
-        code="shape.kv_heads_not_divisible",
-        message=f"{heads} KV heads neither divide nor are divided by tensor parallel {tp}",
-        numbers={"num_kv_heads": heads, "tp": tp},
-        way_out=("pipeline parallel or replicas instead of tensor parallel",),
-    )
-
-
-def _kv_dtype_in(load: Load, argument: str) -> Finding | None:
-    known = argument.split("|")
-    if load.kv_dtype in known:
-        return None
-    return Finding(
-        code="kv.unsupported",
-        message=f"{load.engine} keeps no KV cache in {load.kv_dtype}",
-        numbers={"kv_dtype": load.kv_dtype},
-        way_out=tuple(f"KV cache in {name}" for name in known if name != "auto"),
-    )
-
-
-def _pp_within_layers(load: Load, argument: str) -> Finding | None:
-    del argument
-    layers, pp = load.model.num_layers, load.placement.pp
-    if pp <= layers:
-        return None
-    return Finding(
-        code="shape.more_stages_than_layers",
-        message=f"{layers} layers do not fill {pp} pipeline stages",
-        numbers={"num_layers": layers, "pp": pp},
-        way_out=("replicas, or fewer devices",),
-    )
-
-
-def _tp_is_one(load: Load, argument: str) -> Finding | None:
-    del argument
-    if load.placement.tp == 1:
-        return None
-    return Finding(
-        code="engine.no_tensor_parallel",
-        message=f"{load.engine} splits by layer here, not by tensor: tensor parallel {load.placement.tp} "
-        "does not apply",
-        numbers={"tp": load.placement.tp},
-        way_out=(f"split by layer over {load.placement.devices} devices",),
-    )
-
-
-PREDICATES: Mapping[str, Callable[[Load, str], Finding | None]] = {
-    "group_divides_columns": _group_divides_columns,
-    "group_in": _group_in,
-    "group_within_rank": _group_within_rank,
-    "heads_divide_tp": _heads_divide_tp,
-    "hidden_multiple": _hidden_multiple,
-    "is_dense": _is_dense,
-    "is_mixture": _is_mixture,
-    "kv_heads_fit_tp": _kv_heads_fit_tp,
-    "kv_dtype_in": _kv_dtype_in,
-    "min_sm": _min_sm,
-    "pp_within_layers": _pp_within_layers,
-    "rank_rows_multiple": _rank_rows_multiple,
-    "sm_is": _sm_is,
-    "tp_is_one": _tp_is_one,
-    "vendor_in": _vendor_in,
-}
-"""Every condition that a row may name: None when it holds, a finding when it does not."""
+def _distinct(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings without those that say the same, whichever row said it first."""
+    kept: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        kept.setdefault((finding.code, finding.message), finding)
+    return list(kept.values())

@@ -31,7 +31,6 @@ __all__ = [
     "growing_layers",
     "lay_out",
     "mixers_of",
-    "row_parallel_widths",
     "tensor_layout",
     "widest_feed_forward",
 ]
@@ -66,28 +65,6 @@ def count_active_parameters(model: ModelFacts, layout: tuple[Tensor, ...]) -> in
     experts = sum(tensor.elements * tensor.count for tensor in layout if tensor.role in EXPERT_ROLES)
     idle = experts - experts * model.experts_per_token // model.num_experts if model.num_experts else 0
     return count_parameters(layout) - idle
-
-
-def row_parallel_widths(model: ModelFacts, intermediate_size: int) -> dict[str, int]:
-    """Input widths of the matrices that tensor parallelism splits by columns, by what they are called.
-
-    Args:
-        model: whose layers.
-        intermediate_size: the dense feed-forward width, which a padded checkpoint has changed.
-    """
-    widths = {}
-    if layers_with(feeds_of(model), "DB"):
-        widths["intermediate size"] = intermediate_size
-    if model.num_experts:
-        widths["expert intermediate size"] = model.moe_intermediate_size
-    if model.shared_intermediate_size:
-        widths["shared expert's intermediate size"] = model.shared_intermediate_size
-    widths["attention width"] = model.num_heads * (model.v_head_dim or model.head_dim)
-    if model.linear_value_heads:
-        widths["linear-attention width"] = model.linear_value_heads * model.linear_value_dim
-    if model.state_space:
-        widths["state-space width"] = model.state_space.inner
-    return widths
 
 
 def widest_feed_forward(model: ModelFacts) -> int:

@@ -4,7 +4,6 @@ A row holds from a version on, for all cards or for a named set of them; of the 
 applies counts. `data/engine_memory.csv` has what no row speaks of, and what this planner's own serve command says.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,6 @@ from planner.domain.facts.hardware import Device
 from planner.domain.predict.constants import Constant, MemoryConstants
 from planner.domain.units import GIB
 
-VERSION = re.compile(r"\d+(?:\.\d+)*")
 NEWEST = (10**6,)
 SERVE_TERMS = frozenset({"utilisation", "batched_tokens", "whole_prompt_tokens", "sequence_slots"})
 """Terms that the planner's own serve command writes out, whatever the version would take."""
@@ -46,12 +44,6 @@ CARDS: Mapping[str, Callable[[Device], bool]] = {
     "nvlink": lambda device: (device.nvlink_bytes_per_s or 0) >= FABRIC_BYTES_PER_S,
 }
 """Sets of cards that rows name; `large` is what vLLM's get_batch_defaults tests (70 GiB, not an A100)."""
-
-
-def read_version(text: str | None) -> tuple[int, ...] | None:
-    """The first version in a text (`0.11.2.dev280 fork` is 0.11.2), or None."""
-    found = VERSION.search(text or "")
-    return tuple(int(part) for part in found[0].split(".")) if found else None
 
 
 def resolve_constants(

@@ -38,7 +38,7 @@ from planner.domain.predict.kv_cache import (
     kv_bytes_per_layer_token,
 )
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
-from planner.domain.predict.overhead import NOTHING, graphs_outside, predict_overhead
+from planner.domain.predict.overhead import graphs_outside, predict_overhead
 from planner.domain.predict.overhead_llamacpp import predict_driver_bytes
 from planner.domain.predict.torch_allocator import as_allocated
 
@@ -136,8 +136,6 @@ def predict_memory(
     less, more = _weights_spread(model, scheme, gguf)
     stored_on_host = _host_weights(model, scheme, engine, placement, devices, gguf)
 
-    spare = constants[engine, "spare_caches"].high if (engine, "spare_caches") in constants else 0
-    is_beside = (engine, "working_outside") in constants
     worst: MemoryEstimate | None = None
     all_devices = all_low = all_high = 0
     capacities = []
@@ -176,20 +174,22 @@ def predict_memory(
             overhead = predict_overhead(engine, placement, stage.device, constants, in_share=True)
             everything = predict_overhead(engine, placement, stage.device, constants)
         growth = (per_token * sum(grows[held]) + extras.kv_bytes_per_token) / extras.context_parallel
-        working = _add(activation, overhead)
         if growth:
-            counted = NOTHING if is_beside else working
-            capacities.append(_tokens_in(usable - weights - constant, counted, growth, engine))
-        if is_beside:
-            usable = min(stage.device.available_bytes, usable + int(working.high))
+            free_for_kv = usable - weights - constant
+            others = (
+                activation.high + overhead.high,
+                activation.likely + overhead.likely,
+                activation.low + overhead.low,
+            )
+            capacities.append([_tokens_in(free_for_kv - used, growth, engine) for used in others])
         estimate = MemoryEstimate(
             device=stage.device.label,
             weights_bytes=weights,
             kv_cache_bytes=kv_cache,
             activation_bytes=int(activation.likely),
             overhead_bytes=int(overhead.likely),
-            total_low_bytes=int(fixed - stage.weights * less + working.low),
-            total_high_bytes=int(fixed + spare * kv_cache + stage.weights * more + working.high),
+            total_low_bytes=int(fixed - stage.weights * less + activation.low + overhead.low),
+            total_high_bytes=int(fixed + stage.weights * more + activation.high + overhead.high),
             usable_bytes=usable,
             kv_capacity_tokens=0,
             all_devices_bytes=0,
@@ -220,14 +220,10 @@ def predict_memory(
     )
 
 
-def _tokens_in(free: float, working: Constant, bytes_per_token: float, engine: str) -> tuple[int, int, int]:
-    """Tokens that fit in `free` bytes less what works beside them, in whole blocks: at least, likely and at most."""
+def _tokens_in(free: float, bytes_per_token: float, engine: str) -> int:
+    """Tokens that fit in `free` bytes, in whole blocks."""
     block = BLOCK_TOKENS.get(engine, 1) if engine not in LAYER_SPLIT else 1
-    low, likely, high = (
-        max(0, int((free - used) / bytes_per_token) // block * block)
-        for used in (working.high, working.likely, working.low)
-    )
-    return low, likely, high
+    return max(0, int(free / bytes_per_token) // block * block)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def test_every_rule_row_parses_and_ids_are_unique():
     rules = [make_rule(row) for row in read("engine_rules")]
     ids = [rule.rule_id for rule in rules if rule.role != "fact"]
     assert len(ids) == len(set(ids))
-    assert {rule.role for rule in rules} == {"loads", "requires", "refuses", "fact"}
+    assert {rule.role for rule in rules} == {"loads", "optional", "requires", "refuses", "doubts", "fact"}
 
 
 def test_a_rule_that_judges_says_where_it_comes_from():

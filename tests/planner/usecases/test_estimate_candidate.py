@@ -168,12 +168,42 @@ def test_ambiguous_cards_and_unknown_models_are_what_they_are_in_a_plan(estimate
         estimate(model="nothing-9b")
 
 
-def test_an_engine_version_that_no_rule_is_of_is_unknown(estimate):
+def test_an_engine_version_decides_and_a_later_one_than_was_read_is_unknown(estimate):
     known = estimate(group_size=64, engine_version="vLLM 0.33.0 (docker)")
+    later = estimate(group_size=64, engine_version="1.7.0")
     older = estimate(group_size=64, engine_version="v0.6.3.post1")
     assert known["legal"] is True
-    assert older["legal"] is None
-    assert codes(older) == ["unknown.engine_version"]
+    assert (later["legal"], codes(later)) == (None, ["unknown.engine_version"])
+    # 14784 columns a rank are 231 groups of 64, and 115.5 of the tiles that Marlin padded no shape to before 0.24.
+    assert (older["legal"], codes(older)) == (False, ["shape.not_multiple"])
+
+
+def test_every_way_out_loads_when_it_is_asked_for(estimate):
+    refused = estimate(method="gptq", group_size=128, engine="vllm", tp=2)
+    asked = [way for way in refused["ways_out"] if way["fields"]]
+    assert [way["change"] for way in asked] == ["group 64", "group 32", "PP 2", "2 replicas"]
+    for way in asked:
+        answer = estimate(**{"method": "gptq", "group_size": 128, "engine": "vllm", "tp": 2, **way["fields"]})
+        assert (answer["legal"], answer["fits"]) == (True, way["fits"])
+
+
+def test_ways_out_that_have_to_be_made_say_what_they_cost(estimate):
+    changes = [way["change"] for way in estimate(method="gptq", group_size=128, tp=2)["ways_out"]]
+    assert any("padded with zeros from 29568 to 29696" in change for change in changes)
+    # 80 down projections of 29568 x 8192 in 16 bits for 4: 12 bits more each
+    assert any("mlp.down_proj left in 16 bits (27.1 GiB more" in change for change in changes)
+
+
+def test_what_loads_has_no_ways_out(estimate):
+    assert estimate(group_size=64)["ways_out"] == []
+
+
+def test_a_group_that_was_not_said_is_one_that_the_rows_have(estimate):
+    # Gemma 4's experts are 704 wide: 5.5 groups of 128, 11 of 64, and over two ranks 11 of 32.
+    model = {"model": "google/gemma-4-26B-A4B", "method": "awq", "device": "2x RTX 3090", "count": None}
+    assert estimate(**model, tp=1)["candidate"]["group_size"] == 64
+    assert estimate(**model, tp=2)["candidate"]["group_size"] == 32
+    assert estimate(group_size=None)["candidate"]["group_size"] == 128
 
 
 def test_what_is_free_and_how_much_the_engine_may_take_count(estimate):
@@ -197,13 +227,14 @@ def test_a_published_method_that_no_backend_makes_has_no_job(estimate):
     assert estimate(group_size=64)["job"]["minutes"] > 0
 
 
-def test_an_engine_without_constants_is_reckoned_as_its_kin_and_never_called_legal(estimate):
-    answer = estimate(engine="QwenLM/vllm-gptq", group_size=64)
+def test_an_engine_without_constants_is_reckoned_as_its_kin_and_judged_by_its_own_rules(estimate):
+    answer = estimate(engine="vllm-ascend", group_size=64)
     own = estimate(engine="vllm", group_size=64)
     assert (answer["legal"], codes(answer)) == (None, ["unknown.engine_rule"])
     assert answer["total_bytes"] == own["total_bytes"]
-    assert answer["candidate"]["engine"] == "vllm-gptq"
-    assert any("vllm-gptq are reckoned as vllm's" in note for note in answer["assumed"])
+    assert answer["candidate"]["engine"] == "vllm-ascend"
+    assert estimate(engine="QwenLM/vllm-gptq", group_size=128, tp=2)["legal"] is False
+    assert any("vllm-ascend are reckoned as vllm's" in note for note in answer["assumed"])
 
 
 def test_a_scheme_without_a_storage_row_is_reckoned_at_the_width_in_its_name(estimate):
@@ -267,7 +298,7 @@ def test_layers_in_host_memory_free_the_card_and_slow_it_down(estimate):
     assert half["host_bytes"] > whole["host_bytes"] > 0
     assert whole["total_bytes"] - half["total_bytes"] < half["host_bytes"]
     assert half["decode_tokens_per_s"] < whole["decode_tokens_per_s"] / 4
-    assert half["prefill_tokens_per_s"] < whole["prefill_tokens_per_s"] / 2
+    assert half["prefill_tokens_per_s"] is None
 
 
 def test_a_mix_is_reckoned_as_what_bounds_it_and_said_so(estimate):

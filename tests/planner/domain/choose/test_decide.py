@@ -1,7 +1,6 @@
 """A decision body: complete, pure, and honest about what does not fit."""
 
 import json
-import re
 from dataclasses import replace
 
 import pytest
@@ -52,6 +51,7 @@ def test_qwen_72b_at_group_128_is_rejected_by_name_with_its_numbers(qwen_plan):
         "group 64 or 32",
         "2 replicas at tensor parallel 1",
         "pipeline parallel 2",
+        "mlp.down_proj left in 16 bits",
         "a checkpoint padded to intermediate size 29696",
     ]
     assert rejected["source"]
@@ -112,10 +112,12 @@ def test_every_published_checkpoint_says_what_it_was_made_from(tables):
 
 
 def test_unknown_is_never_chosen(plan_inputs, a_model, a_target):
-    body = decide(plan_inputs(a_model(), a_target("AMD Instinct MI300X", count=2)))
+    # No row says what vLLM does with FP8 on RDNA 3.
+    body = decide(plan_inputs(a_model(), a_target("AMD Radeon RX 7900 XTX", count=2)))
+    assert "unknown.engine_rule" in {item["code"] for item in body["rejected"]}
     for item in filter(None, (body["chosen"], *body["alternatives"])):
         assert item["kernel"] is not None
-        assert item["engine"] == "llama.cpp"
+        assert (item["engine"], item["scheme"]) != ("vllm", "FP8_DYNAMIC")
 
 
 def test_context_beyond_the_maximum_is_refused(plan_inputs, a_model, a_target):
@@ -138,23 +140,6 @@ def test_when_nothing_fits_the_answer_says_what_would(plan_inputs, qwen72b, a_ta
     for option in body["would_fit"]:
         assert set(option) >= {"change", "target", "candidate"}
     assert body["rejected"]
-
-
-def test_layers_in_host_memory_are_a_way_out_with_their_price(plan_inputs, qwen72b, a_target):
-    told = decide(plan_inputs(qwen72b, a_target("NVIDIA GeForce RTX 3090")))["would_fit"]
-    change = next(option["change"] for option in told if "host memory" in option["change"])
-    found = re.fullmatch(r"(\d+) of 80 layers in ([\d.]+) GiB of host memory", change)
-    assert found is not None, change
-    layers, gib = int(found[1]), float(found[2])
-    assert 0 < layers < 80
-    # Q4_K_M: as large a share of its 44 GiB as of its layers, their cache beside
-    assert gib > 44 * layers / 80
-
-
-def test_layers_in_host_memory_are_no_way_out_where_that_is_too_small(plan_inputs, qwen72b, a_target):
-    target = replace(a_target("NVIDIA GeForce RTX 3090"), ram_bytes=8 * 2**30)
-    told = decide(plan_inputs(qwen72b, target))["would_fit"]
-    assert not any("host memory" in option["change"] for option in told)
 
 
 def test_the_body_is_json_as_it_stands(qwen_plan):

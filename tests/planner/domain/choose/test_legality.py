@@ -85,12 +85,13 @@ def test_16_bits_of_qwen_72b_are_over_by_tens_of_gib(on_two_a6000):
 
 
 def test_unknown_is_its_own_verdict_and_says_what_is_not_covered(judge, a_model, a_target):
-    # No row speaks of vLLM's kernels on AMD: engines.csv weighs it there, the rules name nvidia alone.
-    verdicts = judge(a_model(), a_target("AMD Instinct MI300X"), engine="vllm")
-    assert {verdict.status for verdict in verdicts.values()} <= {"illegal", "unknown"}
+    # No row says what vLLM does with FP8 on RDNA 3.
+    verdicts = judge(a_model(), a_target("AMD Radeon RX 7900 XTX"), engine="vllm", schemes=("FP8_DYNAMIC",))
+    assert verdicts
     for verdict in verdicts.values():
-        assert verdict.findings
-        assert verdict.kernel is None
+        assert (verdict.status, verdict.kernel) == ("unknown", None)
+        assert [finding.code for finding in verdict.findings] == ["unknown.engine_rule"]
+        assert "FP8_DYNAMIC" in verdict.findings[0].message
 
 
 def test_below_2_9_bits_only_by_name(judge, a_model, a_target):

@@ -1,157 +1,16 @@
-"""Which kernel, and why none: every predicate has a case that holds and one that does not."""
-
-import csv
-from dataclasses import replace
-from pathlib import Path
+"""Which kernel, by engine and version, and why none."""
 
 import pytest
 
-from planner.domain.facts.kernels import PREDICATES, Load, Placement, find_kernel
-from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.kernels import Placement, Rulebook, find_kernel
+from planner.domain.facts.versions import read_version
 
-DATA = Path(__file__).parents[4] / "data"
 A6000, H100, T4, V100 = (
     "NVIDIA RTX A6000",
     "NVIDIA H100 80GB SXM5",
     "NVIDIA T4",
     "NVIDIA V100 32GB PCIe",
 )
-
-
-@pytest.fixture(scope="session")
-def a_load(tables, a_device, a_model):
-    """What an engine is asked to load: W4A16 with groups of 128 in vLLM on one RTX A6000."""
-
-    def build(
-        scheme="W4A16", form="compressed-tensors", *, engine="vllm", card=A6000, model=None, **fields
-    ) -> Load:
-        model = model or a_model()
-        return Load(
-            **{
-                "engine": engine,
-                "model": model,
-                "scheme": tables.schemes[scheme, form],
-                "method": "gptq",
-                "group_size": 128,
-                "placement": Placement(),
-                "device": a_device(card),
-                "intermediate_size": model.intermediate_size,
-                **fields,
-            }
-        )
-
-    return build
-
-
-MIXTURE = ModelFacts(
-    model_id="test/mixture",
-    family="test",
-    architecture="MixtralForCausalLM",
-    hidden_size=1088,  # 8.5 times 128
-    num_layers=4,
-    num_heads=16,
-    num_kv_heads=4,
-    head_dim=64,
-    intermediate_size=0,
-    vocab_size=32000,
-    tie_embeddings=False,
-    max_position=4096,
-    attention="gqa",
-    num_experts=8,
-    experts_per_token=2,
-    moe_intermediate_size=4096,
-    params_total=1,
-)
-
-CASES = [
-    # predicate, argument, fields that hold, fields that do not, code of the finding
-    pytest.param(
-        "vendor_in", "nvidia", {}, {"card": "AMD Instinct MI300X"}, "engine.other_vendor", id="vendor"
-    ),
-    pytest.param("min_sm", "89", {"card": H100}, {"card": A6000}, "capability.too_old", id="capability"),
-    pytest.param("sm_is", "90", {"card": H100}, {"card": A6000}, "capability.other_kernel", id="exactly"),
-    pytest.param(
-        "group_in", "64|128", {}, {"group_size": 32}, "shape.group_size_unsupported", id="group-size"
-    ),
-    pytest.param(
-        "group_within_rank",
-        "",
-        # 4096 / 2 = 2048 columns a rank are 16 groups of 128; 4096 / 64 = 64 are half a group
-        {"placement": Placement(tp=2)},
-        {"placement": Placement(tp=64)},
-        "shape.group_not_divisible",
-        id="group-within-a-rank",
-    ),
-    pytest.param(
-        "group_divides_columns",
-        "",
-        {},
-        {"intermediate_size": 4100},
-        "shape.group_not_divisible",
-        id="whole-groups",
-    ),
-    pytest.param(
-        "rank_rows_multiple",
-        "128",
-        {"placement": Placement(tp=2)},
-        {"placement": Placement(tp=64)},
-        "shape.rows_not_multiple",
-        id="rows-a-rank",
-    ),
-    pytest.param(
-        "heads_divide_tp",
-        "",
-        {"placement": Placement(tp=8)},
-        {"placement": Placement(tp=3)},
-        "shape.heads_not_divisible",
-        id="heads",
-    ),
-    pytest.param(
-        "kv_heads_fit_tp",
-        "",
-        {"placement": Placement(tp=8)},
-        {"placement": Placement(tp=6)},
-        "shape.kv_heads_not_divisible",
-        id="kv-heads",
-    ),
-    pytest.param("is_dense", "", {}, {"model": MIXTURE}, "engine.other_kernel", id="dense-layers"),
-    pytest.param("is_mixture", "", {"model": MIXTURE}, {}, "engine.other_kernel", id="experts"),
-    pytest.param(
-        "hidden_multiple", "128", {}, {"model": MIXTURE}, "shape.rows_not_multiple", id="hidden-size"
-    ),
-    pytest.param(
-        "tp_is_one", "", {}, {"placement": Placement(tp=2)}, "engine.no_tensor_parallel", id="layers-only"
-    ),
-    pytest.param(
-        "pp_within_layers",
-        "",
-        {"placement": Placement(pp=8), "model": replace(MIXTURE, num_layers=8)},
-        {"placement": Placement(pp=8), "model": MIXTURE},
-        "shape.more_stages_than_layers",
-        id="stages",
-    ),
-    pytest.param("kv_dtype_in", "auto|f16", {}, {"kv_dtype": "fp8"}, "kv.unsupported", id="kv-dtype"),
-]
-
-
-@pytest.mark.parametrize(("name", "argument", "holds", "fails", "code"), CASES)
-def test_a_predicate_holds_or_says_why_not(a_load, name, argument, holds, fails, code):
-    assert PREDICATES[name](a_load(**holds), argument) is None
-    finding = PREDICATES[name](a_load(**fails), argument)
-    assert finding is not None
-    assert finding.code == code
-    assert finding.message
-
-
-def test_every_predicate_has_a_case():
-    assert {case.values[0] for case in CASES} == set(PREDICATES)
-
-
-def test_every_predicate_is_named_by_a_rule():
-    with (DATA / "engine_rules.csv").open(encoding="utf-8", newline="") as file:
-        conditions = ";".join(row["conditions"] for row in csv.DictReader(file))
-    named = {part.partition("=")[0] for part in conditions.split(";") if part}
-    assert named == set(PREDICATES)
 
 
 def test_groups_of_128_straddle_two_ranks_of_qwen_72b(a_load, qwen72b, tables):
@@ -167,6 +26,7 @@ def test_groups_of_128_straddle_two_ranks_of_qwen_72b(a_load, qwen72b, tables):
         "group 64 or 32",
         "2 replicas at tensor parallel 1",
         "pipeline parallel 2",
+        "mlp.down_proj left in 16 bits",
         "a checkpoint padded to intermediate size 29696",
     )
     assert straddling.source
@@ -225,7 +85,7 @@ def test_vllm_loads_no_gguf_and_says_so(a_load, tables):
 
 
 def test_what_no_rule_covers_is_unknown_not_allowed(a_load, tables):
-    assert find_kernel(a_load(engine="sglang"), tables.rulebook) == (None, [])
+    assert find_kernel(a_load(engine="notepad"), tables.rulebook) == (None, [])
 
 
 def test_all_failing_rules_are_reported_not_the_first(a_load, qwen72b, tables):
@@ -234,3 +94,130 @@ def test_all_failing_rules_are_reported_not_the_first(a_load, qwen72b, tables):
     )
     codes = {found.code for found in findings}
     assert {"shape.heads_not_divisible", "shape.group_not_divisible"} <= codes
+
+
+TURING, ADA, BLACKWELL, B200 = (
+    "NVIDIA GeForce RTX 2080 Ti",
+    "NVIDIA GeForce RTX 4090",
+    "NVIDIA GeForce RTX 5090",
+    "NVIDIA B200 SXM",
+)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "form", "card", "version", "outcome"),
+    [
+        # FP8: arithmetic from 8.9; weights only by Marlin from 0.5.1 on, which took Turing in with 0.16.
+        pytest.param("FP8_DYNAMIC", "compressed-tensors", A6000, "0.5.0", "capability.too_old", id="fp8-050"),
+        pytest.param(
+            "FP8_DYNAMIC", "compressed-tensors", A6000, "0.5.1", "marlin fp8 (weights only)", id="fp8-051"
+        ),
+        pytest.param(
+            "FP8_DYNAMIC", "compressed-tensors", T4, "0.14.1", "capability.too_old", id="fp8-turing-014"
+        ),
+        pytest.param(
+            "FP8_DYNAMIC", "compressed-tensors", T4, "0.16.0", "marlin fp8 (weights only)", id="fp8-turing"
+        ),
+        # Block scales: Marlin takes them since 0.9.0.
+        pytest.param("FP8_BLOCK", "compressed-tensors", A6000, "0.8.5", "capability.too_old", id="block-085"),
+        pytest.param(
+            "FP8_BLOCK", "compressed-tensors", A6000, "0.9.0", "marlin fp8 (weights only)", id="block-090"
+        ),
+        # 4-bit integers on Turing: compressed-tensors since 0.12.0; GPTQ by exllama before, AWQ always.
+        pytest.param(
+            "W4A16", "compressed-tensors", TURING, "0.11.2", "capability.too_old", id="ct-turing-011"
+        ),
+        pytest.param("W4A16", "compressed-tensors", TURING, "0.12.0", "marlin", id="ct-turing-012"),
+        pytest.param("W4A16", "gptq", TURING, "0.5.3", "exllama gptq_gemm", id="gptq-turing-053"),
+        pytest.param("W4A16", "gptq", TURING, "0.5.4", "capability.too_old", id="gptq-turing-054"),
+        pytest.param("W4A16", "gptq", V100, "0.21.0", "exllama", id="gptq-volta-021"),
+        pytest.param("W4A16", "gptq", V100, "", "unknown.engine_rule", id="gptq-volta-now"),
+        pytest.param("W4A16", "awq", TURING, "0.4.2", "awq gemm", id="awq-turing"),
+        pytest.param("W4A16", "awq", V100, "0.4.2", "capability.too_old", id="awq-volta"),
+        # 3 and 2 bits: GPTQ before 0.22; what came after needs a package of its own.
+        pytest.param("W3A16", "gptq", A6000, "0.21.0", "exllama gptq_gemm", id="3-bit-gptq-021"),
+        pytest.param("W3A16", "gptq", A6000, "0.22.0", "engine.cannot_load", id="3-bit-gptq-022"),
+        pytest.param("W3A16", "compressed-tensors", A6000, "", "unknown.optional_kernel", id="3-bit-humming"),
+        # GGUF came with 0.5.5 and went with 0.24; bitsandbytes with 0.5.0 and 0.28.
+        pytest.param("Q4_K_M", "gguf", A6000, "0.5.4", "engine.version", id="gguf-054"),
+        pytest.param("Q4_K_M", "gguf", A6000, "0.5.5", "ggml mmq", id="gguf-055"),
+        pytest.param("Q4_K_M", "gguf", A6000, "0.24.0", "engine.cannot_load", id="gguf-024"),
+        pytest.param("NF4", "bitsandbytes", A6000, "0.27.0", "bitsandbytes", id="bnb-027"),
+        pytest.param("NF4", "bitsandbytes", A6000, "0.28.0", "engine.cannot_load", id="bnb-028"),
+        # NVFP4 computes on Blackwell alone; sm 12.0 had no kernel before 0.10.1; other cards dequantize.
+        pytest.param("NVFP4", "compressed-tensors", B200, "0.9.2", "cutlass nvfp4", id="nvfp4-b200"),
+        pytest.param(
+            "NVFP4", "compressed-tensors", BLACKWELL, "0.9.2", "capability.other_card", id="nvfp4-5090"
+        ),
+        pytest.param("NVFP4", "compressed-tensors", BLACKWELL, "", "cutlass nvfp4", id="nvfp4-5090-now"),
+        pytest.param(
+            "NVFP4", "compressed-tensors", H100, "0.9.2", "marlin fp4 (weights only)", id="nvfp4-hopper"
+        ),
+        pytest.param("NVFP4", "compressed-tensors", A6000, "0.8.5", "capability.too_old", id="nvfp4-before"),
+        pytest.param(
+            "NVFP4", "compressed-tensors", T4, "0.14.1", "capability.too_old", id="nvfp4-turing-014"
+        ),
+        pytest.param(
+            "NVFP4", "compressed-tensors", T4, "", "marlin fp4 (weights only)", id="nvfp4-turing-now"
+        ),
+    ],
+)
+def test_what_vllm_loads_by_version(a_load, tables, scheme, form, card, version, outcome):
+    group = 128 if scheme.startswith("W") else None
+    load = a_load(scheme, form, card=card, group_size=group, version=read_version(version))
+    kernel, findings = find_kernel(load, tables.rulebook)
+    assert outcome in {finding.code for finding in findings} | {kernel.name if kernel else ""}
+    refused = [finding for finding in findings if not finding.is_unknown]
+    assert bool(refused) == ("." in outcome and not outcome.startswith("unknown."))
+    assert all(finding.way_out for finding in refused)
+
+
+@pytest.mark.parametrize(
+    ("engine", "version", "loads"),
+    [
+        # 4160 / 1 = 32.5 tiles of 128 columns: padded by vLLM since 0.24, refused by SGLang and by Marlin before.
+        pytest.param("vllm", "", True, id="vllm-now"),
+        pytest.param("vllm", "0.24.0", True, id="vllm-024"),
+        pytest.param("vllm", "0.6.3", False, id="vllm-063"),
+        pytest.param("sglang", "", False, id="sglang"),
+    ],
+)
+def test_tiles_are_padded_by_new_vllm_alone(a_load, tables, engine, version, loads):
+    load = a_load(engine=engine, intermediate_size=4160, group_size=64, version=read_version(version))
+    kernel, findings = find_kernel(load, tables.rulebook)
+    assert (kernel is not None) == loads
+    if not loads:
+        assert [finding.code for finding in findings] == ["shape.not_multiple"]
+        assert "4160 columns on a rank / 128 = 32.5" in findings[0].message
+
+
+def test_a_refused_version_names_the_versions_that_load(a_load, tables):
+    load = a_load("FP8_DYNAMIC", group_size=None, card=A6000, version=(0, 4, 2))
+    _, findings = find_kernel(load, tables.rulebook)
+    assert "vllm from 0.5.1 on" in findings[0].way_out
+
+
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [
+        pytest.param("0.6.3", "engine.unknown_model", id="before"),
+        pytest.param("0.8.2", "unknown.model_support", id="by-way-of-transformers"),
+        pytest.param("0.8.5", None, id="known"),
+        pytest.param("", None, id="now"),
+    ],
+)
+def test_models_that_a_version_does_not_know(a_load, a_model, tables, version, code):
+    model = a_model(architecture="Qwen3ForCausalLM")
+    load = a_load("BF16", "safetensors", model=model, group_size=None, version=read_version(version))
+    _, findings = find_kernel(load, tables.rulebook)
+    assert [finding.code for finding in findings] == ([code] if code else [])
+
+
+def test_a_fork_without_rules_is_not_judged_by_its_parent(a_load, tables):
+    assert find_kernel(a_load(engine="vllm-ascend"), tables.rulebook)[0] is None
+
+
+def test_rows_that_are_facts_judge_nothing(tables):
+    assert "gptqmodel" in tables.rulebook
+    assert all(rule.role != "fact" for rule in tables.rulebook.rules_of("gptqmodel"))
+    assert "notepad" not in Rulebook(())
