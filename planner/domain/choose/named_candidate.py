@@ -134,7 +134,7 @@ def make_candidate(
         recipe = None
     return Candidate(
         scheme=scheme,
-        method=ask.method or (recipe.method if recipe else "none" if scheme.weight_bits >= 16 else "rtn"),
+        method=_method(ask, recipe, scheme),
         engine=engine,
         backend=recipe.backend if recipe else None,
         group_size=_group_size(ask, scheme, model, at.tp),
@@ -224,6 +224,15 @@ def _find_recipe(ask: EstimateAsk, engine: str, tables: Tables) -> Recipe | None
         ):
             return recipe
     return None
+
+
+def _method(ask: EstimateAsk, recipe: Recipe | None, scheme: Scheme) -> str:
+    """The method that was said; `gguf` says one only of a GGUF file."""
+    if ask.method is not None and (ask.method != "gguf" or scheme.is_gguf_mix):
+        return ask.method
+    if recipe is not None:
+        return recipe.method
+    return "none" if scheme.weight_bits >= 16 else "rtn"
 
 
 def _find_scheme(ask: EstimateAsk, recipe: Recipe | None, engine: str, tables: Tables) -> Scheme:

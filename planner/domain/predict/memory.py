@@ -317,8 +317,8 @@ def _copied_to_compute(model: ModelFacts, scheme: Scheme, placement: Placement, 
 
     ggml does so for batches of 32 tokens and more (ggml_backend_offload_op); a decoding step leaves it on the CPU.
     """
-    if not placement.offload:
-        return Constant(0, 0, 0, "no layer in host memory")
+    if not placement.offload or not scheme.is_gguf_mix:
+        return Constant(0, 0, 0, "no layer of a GGUF file in host memory")
     largest = largest_matrix_bytes(model, scheme, range(placement.offload), gguf)
     return Constant(0, largest, largest, "the largest matrix in host memory")
 
