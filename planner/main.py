@@ -190,9 +190,8 @@ def main() -> None:
         status = report_failure(error, as_json=as_json)
     except click.ClickException as error:
         status = report_usage(error, as_json=as_json)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
-        status = STOPPED
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        status = _end_early(error, as_json=as_json)
     except BrokenPipeError:
         status = _end_unread()
     except Exception as error:  # noqa: BLE001 - the last resort: a reference instead of a traceback
@@ -200,6 +199,18 @@ def main() -> None:
     if status == MachineRefused.exit_status:
         _forget_output()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _end_early(error: BaseException, *, as_json: bool) -> int:
+    """Say why a command ends before its time; the exit status.
+
+    Click calls every EOFError an abortion, also one of an import that meets a module cut off on the disk; where a
+    question was answered by Ctrl-D, there is none behind it.
+    """
+    if isinstance(error.__cause__, EOFError):
+        return report_unexpected(error.__cause__, read_settings().home, as_json=as_json)
+    click.echo("stopped", err=True)
+    return STOPPED
 
 
 def _end_unread() -> int:
