@@ -50,32 +50,41 @@ class Agent:
     """Set while a job runs: a signal then cancels the job instead of ending the process."""
 
     def work(self) -> None:
-        """Claim and run jobs until told to stop; a service that is gone is asked again.
+        """Claim and run jobs until told to stop.
 
         Raises:
             ContractError: the service refuses this executor itself.
         """
-        while not self.stop.is_set():
-            try:
-                claim = self.client.claim_job(self.host, wait_seconds=POLL_SECONDS)
-            except ServiceGone as error:
-                log.warning("%s", error.message)
-                self.stop.wait(GONE_WAIT_SECONDS)
-                continue
-            if claim.job is not None:
-                self.run_claim(claim)
+        while (claim := self._wait_for_work(None)) is not None:
+            self.run_claim(claim)
 
     def work_once(self, job_id: str) -> str:
         """Wait for one job to be approved, run it, and answer the state it ended in.
 
         Raises:
-            ContractError: the job is unknown, over or in other hands, or the service is gone.
+            ContractError: the job is unknown, over or in other hands.
+        """
+        claim = self._wait_for_work(job_id)
+        return "stopped" if claim is None else self.run_claim(claim)
+
+    def _wait_for_work(self, job_id: str | None) -> Claim | None:
+        """A claim with a job, or None when told to stop; a service that is gone or in trouble is asked again.
+
+        Raises:
+            ContractError: the service refuses.
         """
         while not self.stop.is_set():
-            claim = self.client.claim_job(self.host, job_id=job_id, wait_seconds=POLL_SECONDS)
+            try:
+                claim = self.client.claim_job(self.host, job_id=job_id, wait_seconds=POLL_SECONDS)
+            except ContractError as error:
+                if not error.may_pass:
+                    raise
+                log.warning("%s", error.message)
+                self.stop.wait(GONE_WAIT_SECONDS)
+                continue
             if claim.job is not None:
-                return self.run_claim(claim)
-        return "stopped"
+                return claim
+        return None
 
     def run_claim(self, claim: Claim) -> str:
         """Run a claimed job to its end and hand in the outcome; the state the service gives it."""
@@ -109,13 +118,13 @@ class Agent:
         while not cancel.is_set():
             try:
                 state = self.client.renew_claim(claim_id)
-            except ServiceGone as error:
+            except ContractError as error:
+                if not error.may_pass:
+                    log.warning("not published: %s [%s]", error.message, error.code)
+                    break
                 log.warning("%s What was made waits for it.", error.message)
                 cancel.wait(GONE_WAIT_SECONDS)
                 continue
-            except ContractError as error:
-                log.warning("not published: %s [%s]", error.message, error.code)
-                break
             if state.state == "claimed":
                 return
             break
@@ -161,7 +170,9 @@ class Agent:
                 if isinstance(outcome, JobReport):
                     return self.client.complete_job(claim_id, outcome)
                 return self.client.fail_job(claim_id, outcome)
-            except ServiceGone as error:
+            except ContractError as error:
+                if not error.may_pass:
+                    raise
                 log.warning("%s", error.message)
                 if self.stop.wait(GONE_WAIT_SECONDS):
                     raise

@@ -1,7 +1,7 @@
 """The line to the service while a job runs: progress out, and word whether to go on.
 
-One thread sends what was told in batches and renews the lease. A service that is gone for a while is asked
-again; the work goes on meanwhile and nothing that was told is lost. When the service says that the job is no
+One thread sends what was told in batches and renews the lease. A service that is gone or in trouble for a while is
+asked again; the work goes on meanwhile and nothing that was told is lost. When the service says that the job is no
 longer claimed, or the claim names no job any more, the job is cancelled here.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from planner.contract.answers import ClaimState
 from planner.contract.client import Client
-from planner.contract.errors import ContractError, ServiceGone
+from planner.contract.errors import ContractError
 from planner.contract.requests import MOST_EVENTS
 
 SEND_SECONDS = 0.25
@@ -84,7 +84,7 @@ class Line:
             self._cancel.set()
 
     def _take_refusal(self, error: ContractError) -> None:
-        if isinstance(error, ServiceGone):
+        if error.may_pass:
             log.warning("%s", error.message)
         else:
             log.warning("the claim is lost: %s [%s]", error.message, error.code)

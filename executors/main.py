@@ -82,30 +82,30 @@ def work(
 
     start_log()
     stop = threading.Event()
-    # Short: the agent asks again by itself, and has to hear a word to stop in between.
-    with Client(url, token, patience=Patience(seconds=1.0)) as client:
-        agent = Agent(
-            client=client,
-            host=host,
-            cache=settings.cache,
-            artifacts=artifacts,
-            stop=stop,
-            run=partial(run_job, backends_folder=settings.backends),
-            silence_seconds=settings.silence_seconds,
-        )
-        listen_for_end(stop, parent_pid, is_busy=agent.is_working.is_set)
-        try:
-            if once is None:
-                with Heartbeat(
-                    client=client,
-                    snapshot=partial(take_snapshot, host, settings.home, KnownEngines(settings.pythons)),
-                ):
-                    agent.work()
-                return 0
-            return 0 if agent.work_once(once) == "completed" else 6
-        except ContractError as error:
-            click.echo(f"error: {error.message}  [{error.code}]", err=True)
-            return error.exit_status
+    try:
+        # Short: the agent asks again by itself, and has to hear a word to stop in between.
+        with Client(url, token, patience=Patience(seconds=1.0)) as client:
+            agent = Agent(
+                client=client,
+                host=host,
+                cache=settings.cache,
+                artifacts=artifacts,
+                stop=stop,
+                run=partial(run_job, backends_folder=settings.backends),
+                silence_seconds=settings.silence_seconds,
+            )
+            listen_for_end(stop, parent_pid, is_busy=agent.is_working.is_set)
+            if once is not None:
+                return 0 if agent.work_once(once) == "completed" else 6
+            with Heartbeat(
+                client=client,
+                snapshot=partial(take_snapshot, host, settings.home, KnownEngines(settings.pythons)),
+            ):
+                agent.work()
+    except ContractError as error:
+        click.echo(f"error: {error.message}  [{error.code}]", err=True)
+        return error.exit_status
+    return 0
 
 
 @executor.command("demo-model")

@@ -7,6 +7,7 @@ import httpx
 
 from planner.contract.calls import ANSWER_SECONDS, Call
 from planner.contract.errors import BadAddress, ServiceGone, describe_odd_answer, read_problem
+from planner.contract.retries import AWAY
 
 AnswerT = TypeVar("AnswerT")
 
@@ -98,8 +99,8 @@ def check_answer(response: httpx.Response, url: str) -> None:
     Raises:
         ContractError: the service refused.
     """
-    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        raise ServiceGone(url, "503")
+    if response.status_code in AWAY:
+        raise ServiceGone(url, str(response.status_code))
     if response.is_error:
         try:
             document = response.json()

@@ -1,7 +1,7 @@
 """Refusals as they travel: RFC 9457 problem documents with a stable `code`, and what a client raises.
 
 ContractError         code, one sentence, choices, suggestions, status, exit status
-├── ServiceGone       nothing answered, or 503 to the last
+├── ServiceGone       nothing answered, or 502, 503 or 504 to the last
 └── BadAddress        no address of a service
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 MEDIA_TYPE = "application/problem+json"
 UNREACHABLE_EXIT_STATUS = 5
 USAGE_EXIT_STATUS = 2
+INTERNAL_ERROR = 500
 
 
 class ContractError(Exception):
@@ -33,6 +34,11 @@ class ContractError(Exception):
         self.suggestions = tuple(suggestions)
         self.status = status
         self.exit_status = exit_status
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the trouble is the service's own (gone, a full disk, a fault), so that asking later may help."""
+        return self.status >= INTERNAL_ERROR
 
 
 class ServiceGone(ContractError):

@@ -1,4 +1,4 @@
-"""When to ask again: the connection failed, or the service said 503. Anything else is an answer.
+"""When to ask again: the connection failed, or a 502, 503 or 504 says that the service is away. Else it is an answer.
 
 Waits double from a quarter of a second to four seconds, with up to half of each taken off by chance so that
 clients of one service do not return together.
@@ -13,6 +13,8 @@ import httpx
 
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 4.0
+AWAY = frozenset({502, 503, 504})
+"""What a proxy answers while the service behind it is gone, starts or is too slow."""
 
 
 async def _sleep(seconds: float) -> None:
@@ -30,7 +32,7 @@ class Patience:
     sleep_on_loop: Callable[[float], Awaitable[None]] = field(default=_sleep)
 
     def send(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
-        """The first answer that is no 503, or the last one.
+        """The first answer of the service, or the last one of a proxy before it.
 
         Raises:
             httpx.TransportError: nothing answered in time.
@@ -44,7 +46,7 @@ class Patience:
                 if wait is None:
                     raise
             else:
-                if wait is None or response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                if wait is None or response.status_code not in AWAY:
                     return response
                 response.close()
             self.sleep(wait)
@@ -60,7 +62,7 @@ class Patience:
                 if wait is None:
                     raise
             else:
-                if wait is None or response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                if wait is None or response.status_code not in AWAY:
                     return response
                 await response.aclose()
             await self.sleep_on_loop(wait)

@@ -20,6 +20,8 @@ from planner.live_server import read_server
 pytestmark = pytest.mark.slow
 
 LEASE_SECONDS = 5
+AWAY_SECONDS = 3
+"""Longer than an executor's client has patience."""
 
 
 @pytest.fixture
@@ -37,9 +39,9 @@ def site(shell, tiny_checkpoint, tmp_path):
         assert json.loads(service.stdout.readline())["pid"] == service.pid
         return service
 
-    def work(host):
+    def work(host, *more):
         folder = tmp_path / host
-        options = ["--host", host, "--artifacts", str(folder)]
+        options = ["--host", host, "--artifacts", str(folder), *more]
         executor = shell.start("executor", "--server", f"http://127.0.0.1:{port}", *options)
         running.append(executor)
         return SimpleNamespace(process=executor, folder=folder, host=host)
@@ -48,12 +50,12 @@ def site(shell, tiny_checkpoint, tmp_path):
         server = read_server(shell.home)
         return Client(server.url, server.token)
 
-    def submit():
+    def submit(*, is_approved=True):
         with connect() as client:
             ask = {"ask": f"{tiny_checkpoint} for cpu", "scheme": "Q8_0", "must_quantize": True}
             decision = client.plan(ask)["decision_id"]
             job = client.submit_job(JobSubmission(decision_id=decision))
-            return client.approve_job(job.job_id).job_id
+            return client.approve_job(job.job_id).job_id if is_approved else job.job_id
 
     def find(job_id):
         with connect() as client:
@@ -101,6 +103,11 @@ def list_claims(site, job_id):
     return [move["host"] for move in moves if move["state"] == "claimed"]
 
 
+def list_hosts(site):
+    with site.connect() as client:
+        return [host.name for host in client.list_hosts()]
+
+
 def listing(executor):
     return sorted(path.name for path in executor.folder.iterdir()) if executor.folder.is_dir() else []
 
@@ -131,6 +138,44 @@ def test_a_service_that_is_gone_while_an_executor_works_gets_the_result_when_it_
     assert any(row["name"] == "artifact_bytes" for row in shown["measurements"])
     assert listing(waiting) == []
     assert executor.process.poll() is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["ended", "killed"])
+def test_an_executor_without_a_job_waits_for_a_service_that_went_away(site, number):
+    service, executor = site.serve(), site.work("gpu-1")
+    site.shell.wait_until(lambda: list_hosts(site) == ["gpu-1"])
+    service.send_signal(number)
+    service.wait()
+    time.sleep(AWAY_SECONDS)
+    assert executor.process.poll() is None
+    site.serve()
+    wait_for_state(site, site.submit(), "completed")
+    assert listing(executor) == ["tiny-Q8_0"]
+
+
+def test_an_executor_that_started_before_its_service_finds_it_and_its_token(site):
+    executor = site.work("gpu-1")
+    time.sleep(AWAY_SECONDS)
+    site.serve()
+    wait_for_state(site, site.submit(), "completed")
+    assert listing(executor) == ["tiny-Q8_0"]
+
+
+def test_an_executor_for_one_job_waits_for_a_service_that_went_away_before_the_job_was_approved(site):
+    service = site.serve()
+    job_id = site.submit(is_approved=False)
+    executor = site.work("gpu-1", "--once", job_id)
+    time.sleep(AWAY_SECONDS)
+    service.kill()
+    service.wait()
+    time.sleep(AWAY_SECONDS)
+    assert executor.process.poll() is None
+    site.serve()
+    with site.connect() as client:
+        client.approve_job(job_id)
+    wait_for_state(site, job_id, "completed")
+    assert executor.process.wait(30) == 0
+    assert listing(executor) == ["tiny-Q8_0"]
 
 
 def test_a_killed_executor_takes_its_backend_along_and_another_host_finishes_the_job(site):

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+import planner.api.claims
 from executors.agent import Agent, name_destination
 from executors.jobs import run_job
 from executors.line import Line
@@ -145,6 +146,29 @@ def test_what_is_told_while_the_service_is_gone_is_told_when_it_is_back(service,
             line._client = service.client
     told = [row["event"] for row in service.workshop.job_events.list_job_events(job.job_id, 0)]
     assert told[-1]["done"] == 1
+
+
+class Fault:
+    """A function of the service that fails a few times in a way that nobody foresaw, then works."""
+
+    def __init__(self, monkeypatch, name, times=2):
+        self.left = times
+        self._real = getattr(planner.api.claims, name)
+        monkeypatch.setattr(planner.api.claims, name, self)
+
+    def __call__(self, *arguments, **named):
+        if self.left:
+            self.left -= 1
+            raise ZeroDivisionError
+        return self._real(*arguments, **named)
+
+
+@pytest.mark.parametrize("name", ["claim_job", "renew_claim", "record_events", "record_measurement"])
+def test_a_fault_of_the_service_costs_no_job(service, agent, approve, artifacts, monkeypatch, name):
+    monkeypatch.setattr("executors.agent.GONE_WAIT_SECONDS", 0.05)
+    fault, job = Fault(monkeypatch, name), approve()
+    assert agent.work_once(job.job_id) == "completed"
+    assert (fault.left, (artifacts / "tiny-good-made").is_dir()) == (0, True)
 
 
 def test_a_lost_claim_stops_the_work(service, approve, short_work):

@@ -98,6 +98,9 @@ def test_when_nothing_fits_the_status_is_3_and_the_answer_says_what_would(bitwri
             "model.unknown",
             id="prediction-of-an-unknown-model",
         ),
+        pytest.param(
+            ["executor", "--server", "localhost:8420"], 2, "service.bad_address", id="executor-without-http"
+        ),
     ],
 )
 def test_other_commands_refuse_the_same_way(bitwright, arguments, status, code):

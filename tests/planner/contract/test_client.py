@@ -23,8 +23,9 @@ from planner.contract.requests import (
 from planner.usecases.submit_job import submit_job
 
 
-def test_asks_again_after_503_and_waits_longer_each_time(scripted, ask):
-    scripted.script += [as_json(503, {}), as_json(503, {}), as_json(200, HEALTH)]
+@pytest.mark.parametrize("away", [502, 503, 504])
+def test_asks_again_after_a_proxys_word_and_waits_longer_each_time(scripted, ask, away):
+    scripted.script += [as_json(away, {}), an_answer("<html>", status=away), as_json(200, HEALTH)]
     assert ask.check_health().status == "live"
     assert len(scripted.seen) == 3
     # A quarter and a half of a second, of which chance takes at most half.
@@ -59,11 +60,21 @@ def test_a_service_that_is_not_there_is_said_to_be_gone(connect):
     assert (caught.value.code, caught.value.exit_status) == ("service.unreachable", 5)
 
 
-def test_a_service_that_says_503_to_the_last_is_said_to_be_gone(scripted, connect):
-    scripted.script.append(as_json(503, {"code": "proxy", "detail": "No upstream."}))
+@pytest.mark.parametrize("away", [502, 503, 504])
+def test_a_service_that_stays_away_behind_its_proxy_is_said_to_be_gone(scripted, connect, away):
+    scripted.script.append(as_json(away, {"code": "proxy", "detail": "No upstream."}))
     client = connect(scripted.url, seconds=0.1)
-    with pytest.raises(ServiceGone, match="503"):
+    with pytest.raises(ServiceGone, match=str(away)) as gone:
         client.check_health()
+    assert gone.value.may_pass
+
+
+@pytest.mark.parametrize(("status", "may_pass"), [(401, False), (422, False), (500, True), (507, True)])
+def test_a_refusal_says_whether_asking_later_may_help(scripted, ask, status, may_pass):
+    scripted.script.append(as_json(status, {"code": "x", "detail": "y"}))
+    with pytest.raises(ContractError) as refused:
+        ask.find_job("j-1")
+    assert refused.value.may_pass is may_pass
 
 
 @pytest.mark.parametrize("url", ["localhost:8420", "127.0.0.1:8420", "http://", "ftp://host", "http://[::1"])
@@ -98,7 +109,7 @@ def test_refusals_keep_code_sentence_choices_and_exit_status(scripted, ask):
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(an_answer("<html>proxy</html>", status=502, kind="text/html"), id="an error page"),
+        pytest.param(an_answer("<html>proxy</html>", status=500, kind="text/html"), id="an error page"),
         pytest.param(an_answer("<html>hello</html>", kind="text/html"), id="a page"),
         pytest.param(as_json(200, [1, 2]), id="other JSON"),
         pytest.param(an_answer("gone", status=302), id="a redirection"),
