@@ -1,10 +1,12 @@
 """A checkpoint in a local folder: its config and safetensors headers, never its weights.
 
-The config's fields and the headers must tell the same story; when they do not, the checkpoint is refused with
-what disagrees, because a size computed from a config that lies is worth nothing.
+The config's fields (config_fields.py) and the headers must tell the same story; when they do not, the checkpoint
+is refused with what disagrees, because a size computed from a config that lies is worth nothing. A folder with a
+config and no weights at all is sized from its fields.
 """
 
 import json
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +16,8 @@ from typing import Any
 from planner.domain.errors import UnknownModel
 from planner.domain.facts.model import ModelFacts, Traits
 from planner.domain.facts.tensors import count_described_parameters
+from planner.sources.config_fields import NESTED, architecture_of, read_architecture
+from planner.sources.config_words import first_of
 
 CONFIG_LIMIT_BYTES = 4 << 20
 HEADER_LENGTH_BYTES = 8
@@ -21,6 +25,13 @@ HEADER_LIMIT_BYTES = 100 << 20
 """safetensors itself refuses headers above 100 MB."""
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+WEIGHT_SUFFIXES = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack"})
+TOWER_NAMES = re.compile(
+    r"(?:^|\.)(?:visual|vision\w*|multi_modal_projector|mm_projector|audio\w*|embed_vision)\."
+)
+LAYER_NUMBER = re.compile(r"\blayers\.(\d+)\.")
+QUERY_BIAS = re.compile(r"(?:q_proj|query_key_value|c_attn|Wqkv)\.bias$")
+QUERY_NORM = re.compile(r"(?:q_norm|q_layernorm|query_layernorm)\.weight$")
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -53,16 +64,12 @@ def read_checkpoint(folder: Path, traits: Mapping[str, Traits], model_id: str | 
             "model.no_folder", f"There is no folder {folder}. Name a model id or an existing folder."
         )
     config = _read_json(folder / "config.json", "model.no_config")
+    if not any(path.suffix in WEIGHT_SUFFIXES for path in folder.iterdir()):
+        facts = _facts_from_config(config, folder, model_id, traits)
+        return replace(facts, source=f"config.json of {folder.name}, which holds no weights")
     shapes, weights_bytes = _read_headers(folder)
-    elements = sum(_elements(shape) for shape in shapes.values())
-    facts = _facts_from_config(config, folder, model_id, elements, weights_bytes)
-    facts = replace(
-        facts,
-        traits=traits.get(facts.architecture),
-        qkv_bias=any(name.endswith("q_proj.bias") for name in shapes),
-        qk_norm=any(name.endswith("q_norm.weight") for name in shapes),
-    )
-    _check_agreement(facts, elements)
+    facts = _with_headers(_facts_from_config(config, folder, model_id, traits), shapes, weights_bytes)
+    _check_agreement(facts)
     return facts
 
 
@@ -195,108 +202,92 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
 
 
 def _facts_from_config(
-    config: dict[str, Any], folder: Path, model_id: str | None, elements: int, weights_bytes: int
+    config: dict[str, Any], folder: Path, model_id: str | None, traits: Mapping[str, Traits]
 ) -> ModelFacts:
+    """Facts as the config tells them, with the parameters that it describes."""
+    architecture = architecture_of(config, traits)
+    known = traits.get(architecture)
+    if known is not None and known.refused:
+        raise UnknownModel(
+            "model.layout_not_covered", f"{architecture} in {folder} cannot be sized: {known.refused}."
+        )
     try:
-        heads = _positive(config, "num_attention_heads")
-        hidden = _positive(config, "hidden_size")
-        kv_heads = _positive(config, "num_key_value_heads", heads)
-        architectures = config.get("architectures") or [""]
         facts = ModelFacts(
             model_id=model_id or str(folder.resolve()),
             family=str(config.get("model_type") or "unknown"),
-            architecture=str(architectures[0]),
-            hidden_size=hidden,
-            num_layers=_positive(config, "num_hidden_layers"),
-            num_heads=heads,
-            num_kv_heads=kv_heads,
-            head_dim=_positive(config, "head_dim", hidden // heads),
-            intermediate_size=_positive(config, "intermediate_size"),
-            vocab_size=_positive(config, "vocab_size"),
-            tie_embeddings=bool(config.get("tie_word_embeddings", False)),
-            max_position=_positive(config, "max_position_embeddings"),
-            attention=_attention_kind(config, heads, kv_heads),
-            sliding_window=_optional(config, "sliding_window"),
-            kv_lora_rank=_optional(config, "kv_lora_rank") or 0,
-            q_lora_rank=_optional(config, "q_lora_rank") or 0,
-            qk_nope_head_dim=_optional(config, "qk_nope_head_dim") or 0,
-            qk_rope_head_dim=_optional(config, "qk_rope_head_dim") or 0,
-            v_head_dim=_optional(config, "v_head_dim") or 0,
-            **_experts(config),
-            params_total=elements,
-            native_dtype=str(config.get("dtype") or config.get("torch_dtype") or "bfloat16"),
-            weights_bytes=weights_bytes,
+            architecture=architecture,
+            traits=known,
+            params_total=0,
+            native_dtype=_native_dtype(config),
             tokenizer_bytes=sum(
                 (folder / name).stat().st_size for name in TOKENIZER_FILES if (folder / name).is_file()
             ),
             metadata_bytes=gguf_metadata_bytes(folder),
             path=str(folder.resolve()),
-            source=f"config.json and safetensors headers of {folder.name}",
+            **read_architecture(config, known),
         )
     except (TypeError, ValueError, LookupError) as error:
         raise UnknownModel(
             "model.config_unreadable", f"{folder / 'config.json'} cannot be used: {error}."
         ) from error
-    return facts
-
-
-def _attention_kind(config: dict[str, Any], heads: int, kv_heads: int) -> str:
-    """The kind as the catalogue names it; a kind this does not know is named, and then refused by name."""
-    if config.get("kv_lora_rank"):
-        return "mla"
-    for unknown in ("linear_num_value_heads", "mamba_d_state", "ssm_state_size", "index_topk"):
-        if config.get(unknown):
-            return f"of a kind with {unknown}, which is read from the catalogue only"
-    if config.get("sliding_window") and config.get("use_sliding_window", True):
-        return "with a sliding window, which is read from the catalogue only"
-    return "mha" if heads == kv_heads else "gqa"
-
-
-def _experts(config: dict[str, Any]) -> dict[str, Any]:
-    experts = next(
-        (
-            int(config[name])
-            for name in ("num_local_experts", "num_experts", "n_routed_experts")
-            if config.get(name)
-        ),
-        0,
+    return replace(
+        facts, params_total=count_described_parameters(facts) + facts.extra_params - facts.loaded_extra_params
     )
-    if not experts:
-        return {}
-    width = _positive(config, "moe_intermediate_size", _positive(config, "intermediate_size"))
-    shared = _optional(config, "shared_expert_intermediate_size")
-    return {
-        "num_experts": experts,
-        "experts_per_token": _positive(config, "num_experts_per_tok"),
-        "moe_intermediate_size": width,
-        "shared_intermediate_size": shared or width * (_optional(config, "n_shared_experts") or 0),
-        "dense_layers": _optional(config, "first_k_dense_replace") or 0,
-    }
 
 
-def _optional(config: dict[str, Any], name: str) -> int | None:
-    return _positive(config, name) if config.get(name) else None
+def _native_dtype(config: dict[str, Any]) -> str:
+    inner: dict[str, Any] = next((config[name] for name in NESTED if isinstance(config.get(name), dict)), {})
+    return str(first_of([config, inner], "dtype", "torch_dtype", default="bfloat16"))
 
 
-def _positive(config: dict[str, Any], name: str, default: int | None = None) -> int:
-    value = config.get(name, default)
-    if value is None:
-        value = default
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise ValueError(f"{name} is {value!r}, a positive whole number is needed")
-    return value
+def _with_headers(facts: ModelFacts, shapes: Mapping[str, tuple[int, ...]], weights_bytes: int) -> ModelFacts:
+    """Facts with what the safetensors headers say more surely: biases, norms, a tied head, towers, prediction."""
+    counts = {name: _elements(shape) for name, shape in shapes.items()}
+    towers = sum(count for name, count in counts.items() if TOWER_NAMES.search(name))
+    predicted = sum(
+        count
+        for name, count in counts.items()
+        if _is_prediction(name, facts.num_layers) and not TOWER_NAMES.search(name)
+    )
+    return replace(
+        facts,
+        qkv_bias=any(QUERY_BIAS.search(name) for name in shapes)
+        or (facts.qkv_bias and not _has_query(shapes)),
+        qk_norm=any(QUERY_NORM.search(name) for name in shapes) or (facts.qk_norm and not _has_query(shapes)),
+        extra_params=towers + predicted,
+        vision_params=towers,
+        extra_holds=" and ".join(
+            name
+            for name, count in (("vision tower", towers), ("layers of multi-token prediction", predicted))
+            if count
+        ),
+        params_total=sum(counts.values()),
+        weights_bytes=weights_bytes,
+        source=f"config.json and safetensors headers of {Path(facts.path or '').name}",
+    )
 
 
-def _check_agreement(facts: ModelFacts, elements: int) -> None:
+def _has_query(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether queries stand under the usual name, so that what is absent beside them is absent."""
+    return any(name.endswith("q_proj.weight") for name in shapes)
+
+
+def _is_prediction(name: str, layers: int) -> bool:
+    found = LAYER_NUMBER.search(name)
+    return name.startswith(("mtp.", "model.mtp")) or (found is not None and int(found[1]) >= layers)
+
+
+def _check_agreement(facts: ModelFacts) -> None:
     """A dense model's fields and headers must agree to the parameter; for others the layout's own check decides."""
-    if facts.traits is None or facts.num_experts or facts.attention not in {"mha", "gqa"}:
+    is_plain = not facts.num_experts and not facts.mixers and not facts.extra_params
+    if facts.traits is None or not is_plain or facts.attention not in {"mha", "gqa", "mqa"}:
         return
     claimed = count_described_parameters(facts)
-    if claimed != elements:
+    if claimed != facts.params_total:
         raise UnknownModel(
             "model.config_lies",
             f"config.json in {facts.path} describes {claimed:,} parameters, its safetensors headers hold "
-            f"{elements:,}. One of them is of another model: fetch the checkpoint again.",
+            f"{facts.params_total:,}. One of them is of another model: fetch the checkpoint again.",
         )
 
 

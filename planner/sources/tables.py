@@ -198,7 +198,7 @@ def make_traits(row: Row) -> Traits:
     return Traits(
         norms=int(row["norms"]),
         feed_forward="plain" if row["feed_forward"] == "plain" else "gated",
-        qk_norm=cast("Literal['head', 'full', 'always']", row["qk_norm"]),
+        qk_norm=cast("Literal['head', 'full', 'always', 'none']", row["qk_norm"]),
         **{name: row[name] == "yes" for name in TRAIT_FLAGS},
         index=Indexer(*map(int, row["index"].split("x"))) if row["index"] else None,
         refused=row["refused"],

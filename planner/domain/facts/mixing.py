@@ -56,7 +56,7 @@ def _attention(
             Tensor("q_bias", 1, q_rows, count, layers),
             Tensor("kv_bias", 1, kv_rows, 2 * count, layers, kv_heads),
         ]
-    if model.qk_norm or traits.qk_norm == "always":
+    if traits.qk_norm != "none" and (model.qk_norm or traits.qk_norm == "always"):
         if traits.qk_norm == "full":
             tensors.append(Tensor("vector", 1, q_rows + kv_rows, count, layers))
         else:

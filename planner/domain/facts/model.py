@@ -22,8 +22,9 @@ class Traits:
     """Norm vectors of a layer, those of queries and keys left out."""
     feed_forward: Literal["gated", "plain"] = "gated"
     """Three matrices (gate, up, down) or two (up, down)."""
-    qk_norm: Literal["head", "full", "always"] = "head"
-    """Width of query and key norms where the model has them: one head's or all heads'; `always`: has them."""
+    qk_norm: Literal["head", "full", "always", "none"] = "head"
+    """Width of query and key norms where the model has them: one head's or all heads'; `always`: has them; `none`:
+    they have no weights."""
     query_gate: bool = False
     """Whether the query projection also yields a gate of the same width."""
     output_bias: bool = False

@@ -34,7 +34,7 @@ CASES = [
     (["qwen-72b for 2x A6000 and this machine"], 2, "target.mixed", "This machine"),
     (["x" * 5000], 2, "request.too_long", "5000"),
     (["qwen-72b for 2x A6000\x1b[31m"], 2, "request.not_understood", "control"),
-    (["falcon-h1-7b for 2x A6000"], 2, "model.layout_not_covered", "FalconH1ForCausalLM"),
+    (["Llama-3_3-Nemotron-Super-49B-v1 for 2x A6000"], 2, "model.layout_not_covered", "block_configs"),
 ]
 IDS = ["-".join(arguments)[:40] or "nothing" for arguments, *_ in CASES]
 

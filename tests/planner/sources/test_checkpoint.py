@@ -222,3 +222,18 @@ def test_a_shape_that_is_no_list_of_counts_is_refused(a_checkpoint, shape):
     with pytest.raises(UnknownModel) as caught:
         read_checkpoint(folder, TRAITS)
     assert caught.value.code == "model.shard_unreadable"
+
+
+def test_a_config_alone_is_sized_from_its_fields(a_checkpoint):
+    """Somebody wants to know before the weights are fetched."""
+    folder = a_checkpoint()
+    (folder / "model.safetensors").unlink()
+    facts = read_checkpoint(folder, TRAITS)
+    assert (facts.params_total, facts.weights_bytes) == (PARAMETERS, None)
+    assert "no weights" in facts.source
+
+
+def test_an_architecture_that_nobody_can_size_is_refused_by_name(a_checkpoint):
+    folder = a_checkpoint(architectures=["StrangeForCausalLM"])
+    with pytest.raises(UnknownModel, match=r"StrangeForCausalLM.*no two layers alike"):
+        read_checkpoint(folder, {"StrangeForCausalLM": Traits(refused="no two layers alike")})
