@@ -39,6 +39,7 @@ def describe_placement(candidate: Record) -> str:
     parts = [
         f"{candidate['dp']} replicas" if candidate["dp"] > 1 else "",
         f"TP {candidate['tp']}" if candidate["tp"] > 1 else "",
+        "expert parallel" if candidate.get("ep", 1) > 1 else "",
         f"{spread} {candidate['pp']}" if candidate["pp"] > 1 else "",
     ]
     return " × ".join(part for part in parts if part) or "1 device"

@@ -132,6 +132,7 @@ def describe_placement(candidate: Mapping[str, Any]) -> str:
     parts = [
         f"{candidate['dp']} replicas" if candidate["dp"] > 1 else "",
         f"TP {candidate['tp']}" if candidate["tp"] > 1 else "",
+        "expert parallel" if candidate.get("ep", 1) > 1 else "",
         f"{'layers over' if candidate['engine'] != 'vllm' else 'PP'} {candidate['pp']}"
         if candidate["pp"] > 1
         else "",
@@ -296,7 +297,7 @@ def _rejections(console: Console, decision: Mapping[str, Any]) -> list[Text | st
 
 
 def _telling(item: Mapping[str, Any]) -> int:
-    order = ("shape.", "capability.", "engine.", "unknown.", "memory.", "policy.", "objective.")
+    order = ("shape.", "capability.", "driver.", "engine.", "unknown.", "memory.", "policy.", "objective.")
     return next((index for index, prefix in enumerate(order) if item["code"].startswith(prefix)), len(order))
 
 

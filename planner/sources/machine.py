@@ -152,8 +152,10 @@ class Machine:
 
 
 def _assumptions(device: Device, *, is_memory_advertised: bool) -> list[str]:
-    ecc = "" if device.ecc is None else f"ECC {'on' if device.ecc else 'off'}, "
-    desktop = " (no desktop either)" if device.form in {"consumer", "laptop"} else ""
+    is_desktop = device.form in {"consumer", "laptop"}
+    is_worth_saying = device.ecc is not None and (device.ecc or not is_desktop)
+    ecc = f"ECC {'on' if device.ecc else 'off'}, " if is_worth_saying else ""
+    desktop = " (no desktop either)" if is_desktop else ""
     said = [f"{device.label}: as its table row says, {ecc}nothing else running on it{desktop}"]
     if device.source == "described by hand":
         said = []

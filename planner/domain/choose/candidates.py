@@ -133,7 +133,7 @@ def enumerate_candidates(
     if not recipes and not prebuilt:
         raise _nothing_to_weigh(request, target, tables)
     splits = {engine.split for engine in tables.engines.values()}
-    places = {split: find_placements(target.devices, split) for split in splits}
+    places = {split: find_placements(target.devices, split, model.num_experts) for split in splits}
     candidates = [
         Candidate(
             scheme=tables.schemes[recipe.scheme, recipe.format],

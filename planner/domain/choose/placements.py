@@ -2,10 +2,12 @@
 
 All devices are used: tensor x pipeline x replicas, or layers x replicas. Where they are uneven, the larger ones alone
 are weighed too, because equal shards are bounded by the smallest; so is the largest power of two of them, because
-heads rarely divide by three. MIG instances serve replicas: nothing is split over them.
+heads rarely divide by three. Experts are spread whole over the ranks, too. MIG
+instances serve replicas: nothing is split over them.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from planner.domain.facts.hardware import Device
@@ -17,18 +19,24 @@ EVEN = 0.02
 """Devices whose available memory differs by no more than this share are taken as alike."""
 
 
-def find_placements(devices: Sequence[Device], split: str) -> list[Placement]:
+def find_placements(devices: Sequence[Device], split: str, experts: int = 0) -> list[Placement]:
     """Placements over the first of the devices, which stand largest first.
 
     Args:
         devices: the target's, largest first.
         split: `tensor` or `layer`, the engine's way of spreading one replica.
+        experts: of the model; where they divide by the ranks of one stage, each rank may hold whole ones.
     """
     if any(device.is_instance for device in devices):
         return [Placement(dp=len(devices))]
     found = placements(len(devices), split)
     for count in _fewer(devices):
         found += [place for place in placements(count, split) if place.dp == 1 or split == "tensor"]
+    found += [
+        replace(place, ep=place.tp)
+        for place in found
+        if experts and place.tp > 1 and place.pp == place.dp == 1 and experts % place.tp == 0
+    ]
     return list(dict.fromkeys(found))
 
 

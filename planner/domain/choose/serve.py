@@ -64,6 +64,8 @@ def _vllm_command(
     ):
         if degree > 1:
             parts += [flag, str(degree)]
+    if placement.ep > 1:
+        parts.append("--enable-expert-parallel")
     if candidate.scheme.name == "F16" and candidate.method == "none":
         parts += ["--dtype", "half"]
     parts += ["--max-model-len", str(workload.context_tokens)]

@@ -60,7 +60,8 @@ def _more_of_the_same(inputs: PlanInputs) -> Iterator[Change]:
     for multiple in MULTIPLES:
         devices = inputs.target.devices * multiple
         if inputs.target.kind == "gpu" and len(devices) <= MOST_DEVICES:
-            target = replace(inputs.target, devices=devices, host=None)
+            ordered = tuple(sorted(devices, key=lambda device: -device.available_bytes))
+            target = replace(inputs.target, devices=ordered, host=None)
             yield f"{len(devices)} of these cards", inputs.request, target
 
 

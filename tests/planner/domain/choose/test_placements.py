@@ -101,3 +101,17 @@ def test_each_mig_instance_serves_a_replica_of_its_own(served, a_target, a_devic
     assert first.endswith("--port 8080")
     assert second.startswith("CUDA_VISIBLE_DEVICES=MIG-UUID-2 ")
     assert second.endswith("--port 8081")
+
+
+def test_whole_experts_are_weighed_where_they_divide_by_the_ranks(cards):
+    found = find_placements(cards(4), "tensor", experts=128)
+    assert Placement(tp=4, ep=4) in found
+    assert Placement(tp=4) in found
+    assert not any(place.ep > 1 for place in find_placements(cards(4), "tensor", experts=0))
+    assert not any(place.ep > 1 for place in find_placements(cards(4), "tensor", experts=127))
+    assert not any(place.ep > 1 for place in find_placements(cards(4), "layer", experts=128))
+
+
+def test_expert_parallel_is_said_to_the_engine(served, a_target):
+    assert "--enable-expert-parallel" in served(a_target(count=2), "vllm", tp=2, ep=2)
+    assert "--enable-expert-parallel" not in served(a_target(count=2), "vllm", tp=2)
