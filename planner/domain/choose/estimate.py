@@ -23,7 +23,7 @@ from planner.domain.facts.request import Workload
 from planner.domain.facts.tensors import tensor_layout
 from planner.domain.facts.versions import read_version
 from planner.domain.predict.constants import Constant, MemoryConstants
-from planner.domain.predict.engine_defaults import resolve_constants
+from planner.domain.predict.engine_defaults import names_first_engine, resolve_constants
 from planner.domain.predict.llamacpp_builds import (
     LLAMACPP_FAMILY,
     cache_constants,
@@ -151,7 +151,14 @@ def _own_constants(
 ) -> MemoryConstants:
     """The constants of the engine's version on this card, with what was set by hand in their place."""
     version = read_version(ask.engine_version)
-    found = resolve_constants(tables.memory, tables.defaults, engine, device, version=version)
+    found = resolve_constants(
+        tables.memory,
+        tables.defaults,
+        engine,
+        device,
+        version=version,
+        is_first_engine=names_first_engine(ask.engine_version),
+    )
     own_version = ask.engine_version if ask.engine in {None, engine} else None  # a relative's is another's
     dated = constants_of_build if engine in LLAMACPP_FAMILY else constants_of_version
     constants = dict(dated(found, engine, ask.engine_version if engine in LLAMACPP_FAMILY else own_version))

@@ -1,20 +1,31 @@
 """What vLLM's profile run finds at its peak: the largest batch in one layer, or the sampler over its logits.
 
     layer      tokens x (3 feed-forward widths, or twice what attention works on, + 3.5 hidden widths) x 2 bytes
+    linear     of a gated-delta layer: the convolution's input, queries, keys, values and what the chunks of 64 tokens
+               make of them, a state for each chunk in 32 bits, and gates in 32 bits where each channel has one
     experts    gate and up of every routed expert, or their outputs, whichever is wider, and the product between them
     sampler    sequence slots x vocabulary x bytes a logit, and the hidden rows of the batch; the whole vocabulary
                on every rank, on the last stage
 
-The two never live at once, so the peak is the larger. Widths are read off 5 rows of vllm-activation-peak where the
-layer is the larger (0.22 to 2.99 GiB; mean error 5 %), bytes a logit off 10 rows of 7 vocabularies where the sampler
-is (mean error 2 %); leaving a model out moves neither by more than its error, because none is fitted to one alone.
+The two never live at once, so the peak is the larger. Fitted on vllm-activation-peak rows of evidence/memory_truth.csv
+and two whole-prompt peaks there: 3.5 hidden widths on 5 figures of 3 models where the layer is the larger (0.22 to
+2.99 GiB; mean error 2.5 %, 4.7 % with each model left out), 38.3 bytes a logit on 8 figures of 6 models where the
+sampler is (mean error 1.1 %, 1.2 % with each left out). Samplers of other versions: `data/engine_defaults.csv`.
 """
 
 from planner.domain.facts.kernels import Placement
+from planner.domain.facts.layers import mixers_of
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.predict.constants import Constant, MemoryConstants
 
+DELTA_LAYERS = "LK"
+CHANNEL_GATED = "K"
+"""Letter of delta-rule layers with a gate a channel (facts/layers.py)."""
+CHUNK_TOKENS = 64
+DELTA_COPIES = 1.5
+"""Kimi-Linear over two RTX 3090 at 0.95 (evidence/memory_negatives.csv): batches above 64,000 tokens fail at a context
+of 120,000 and 74,000 run at 74,000: a token takes about 120,000 elements where 78,000 are counted. One model."""
 SEQUENCE_SLOTS = 16
 """Sequences that the serve command allows at once, at least (--max-num-seqs)."""
 
@@ -56,7 +67,7 @@ def _batched_tokens(engine: str, workload: Workload, slots: int, constants: Memo
 
 def _layer_width(model: ModelFacts, tp: int, inner_copies: float) -> float:
     """Elements a token that one rank holds at once inside a layer, beside its hidden rows."""
-    attention = 2 * (model.num_heads + model.num_kv_heads) * model.head_dim / tp
+    attention = max(2 * (model.num_heads + model.num_kv_heads) * model.head_dim, _linear_width(model)) / tp
     dense = inner_copies * (model.intermediate_size + model.shared_intermediate_size) / tp
     if not model.num_experts:
         return max(attention, dense)
@@ -64,3 +75,17 @@ def _layer_width(model: ModelFacts, tp: int, inner_copies: float) -> float:
     experts = max(2 * routed, model.experts_per_token * model.hidden_size) + routed
     shared = inner_copies * model.shared_intermediate_size / tp
     return max(attention, experts + shared, dense if model.dense_layers else 0)
+
+
+def _linear_width(model: ModelFacts) -> float:
+    """Elements of 16 bits a token that a gated-delta layer works on (flash-linear-attention's chunked kernels)."""
+    mixers = set(mixers_of(model))
+    if not mixers & set(DELTA_LAYERS):
+        return 0
+    keys = model.linear_key_heads * model.linear_key_dim
+    values = model.linear_value_heads * model.linear_value_dim
+    repeated = model.linear_value_heads * model.linear_key_dim
+    states = 2 * repeated * model.linear_value_dim / CHUNK_TOKENS
+    products = model.linear_value_heads * CHUNK_TOKENS
+    gates = 4 * repeated if CHANNEL_GATED in mixers else 0
+    return DELTA_COPIES * (2 * keys + values + 3 * repeated + 4 * values + states + products + gates)

@@ -4,14 +4,17 @@ A row holds from a version on, for all cards or for a named set of them; of the 
 applies counts. `data/engine_memory.csv` has what no row speaks of, and what this planner's own serve command says.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from planner.domain.facts.hardware import Device
+from planner.domain.facts.versions import is_within
 from planner.domain.predict.constants import Constant, MemoryConstants
 from planner.domain.units import GIB
 
-NEWEST = (10**6,)
+FIRST_ENGINE = re.compile(r"\bV0\b", re.IGNORECASE)
+SECOND_ENGINE_CARDS = frozenset({"sm80", "large-sm80"})
 SERVE_TERMS = frozenset({"utilisation", "batched_tokens", "whole_prompt_tokens", "sequence_slots"})
 """Terms that the planner's own serve command writes out, whatever the version would take."""
 BF16_SM = 80
@@ -46,6 +49,11 @@ CARDS: Mapping[str, Callable[[Device], bool]] = {
 """Sets of cards that rows name; `large` is what vLLM's get_batch_defaults tests (70 GiB, not an A100)."""
 
 
+def names_first_engine(text: str | None) -> bool:
+    """Whether a version says that vLLM's first engine ran (`0.8.5 V0`), which newer cards take only when told."""
+    return FIRST_ENGINE.search(text or "") is not None
+
+
 def resolve_constants(
     base: MemoryConstants,
     defaults: Sequence[EngineDefault],
@@ -54,6 +62,7 @@ def resolve_constants(
     *,
     version: tuple[int, ...] | None = None,
     keep: frozenset[str] = frozenset(),
+    is_first_engine: bool = False,
 ) -> MemoryConstants:
     """The constants of one engine on one card.
 
@@ -64,14 +73,15 @@ def resolve_constants(
         device: the card.
         version: the engine's version; None means the newest.
         keep: terms that stay as `base` has them.
+        is_first_engine: whether rows of the second engine are passed over.
     """
-    known = version or NEWEST
     found = dict(base)
     for row in defaults:
         if (
             row.engine == engine
             and row.term not in keep
-            and row.since <= known
+            and is_within(version, row.since, None)
+            and not (is_first_engine and row.cards in SECOND_ENGINE_CARDS)
             and (not row.cards or CARDS[row.cards](device))
         ):
             found[engine, row.term] = row.constant
