@@ -7,7 +7,7 @@
     sampler    sequence slots x vocabulary x bytes a logit, and the hidden rows of the batch; the whole vocabulary
                on every rank, on the last stage
 
-The two never live at once, so the peak is the larger. Fitted on vllm-activation-peak rows of evidence/memory_truth.csv
+The two never live at once, so the peak is the larger. Read off vllm-activation-peak rows (evidence/memory_truth.csv)
 and two whole-prompt peaks there: 3.5 hidden widths on 5 figures of 3 models where the layer is the larger (0.22 to
 2.99 GiB; mean error 2.5 %, 4.7 % with each model left out), 38.3 bytes a logit on 8 figures of 6 models where the
 sampler is (mean error 1.1 %, 1.2 % with each left out). Samplers of other versions: `data/engine_defaults.csv`.
@@ -24,8 +24,8 @@ CHANNEL_GATED = "K"
 """Letter of delta-rule layers with a gate a channel (facts/layers.py)."""
 CHUNK_TOKENS = 64
 DELTA_COPIES = 1.5
-"""Kimi-Linear over two RTX 3090 at 0.95 (evidence/memory_negatives.csv): batches above 64,000 tokens fail at a context
-of 120,000 and 74,000 run at 74,000: a token takes about 120,000 elements where 78,000 are counted. One model."""
+"""Kimi-Linear over two RTX 3090 at 0.95 (evidence/memory_negatives.csv): batches above 64,000 tokens fail at 120,000
+tokens of context and 74,000 run at 74,000: a token takes about 120,000 elements where 78,000 are counted. One model."""
 SEQUENCE_SLOTS = 16
 """Sequences that the serve command allows at once, at least (--max-num-seqs)."""
 

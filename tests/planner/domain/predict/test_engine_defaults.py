@@ -6,7 +6,6 @@ from planner.domain.facts.versions import read_version
 from planner.domain.predict.engine_defaults import (
     SERVE_TERMS,
     names_first_engine,
-    read_version,
     resolve_constants,
 )
 
