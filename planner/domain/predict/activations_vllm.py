@@ -25,7 +25,7 @@ CHANNEL_GATED = "K"
 CHUNK_TOKENS = 64
 DELTA_COPIES = 1.5
 """Kimi-Linear over two RTX 3090 at 0.95 (evidence/memory_negatives.csv): batches above 64,000 tokens fail at 120,000
-tokens of context and 74,000 run at 74,000: a token takes about 120,000 elements where 78,000 are counted. One model."""
+tokens of context and 74,000 run at 74,000: a token takes about 120,000 elements for 78,000 counted. One model."""
 SEQUENCE_SLOTS = 16
 """Sequences that the serve command allows at once, at least (--max-num-seqs)."""
 
