@@ -23,6 +23,8 @@ from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 
 USUAL_GROUPS = (128, 64, 32)
 SIXTEEN_BITS = ("bfloat16", "float16", "float32")
+USUALLY_BY_CHANNEL = frozenset({("W8A16", "compressed-tensors")})
+"""Schemes with groups that are one a row unless asked for (compressed-tensors, preset W8A16)."""
 PER_CHANNEL = -1
 """Group size of a scale that covers a whole row, as checkpoints write it."""
 
@@ -271,6 +273,8 @@ def _group_size(ask: EstimateAsk, scheme: Scheme, model: ModelFacts, tp: int) ->
         return None
     if scheme.fixed_group or ask.group_size:
         return scheme.fixed_group or ask.group_size
+    if (scheme.name, scheme.format) in USUALLY_BY_CHANNEL:
+        return None
     shards = linear_shards(model, model.intermediate_size, tp)
     whole = [size for size in USUAL_GROUPS if not any(shard.full_columns % size for shard in shards)]
     if USUAL_GROUPS[0] in whole or not whole:

@@ -54,7 +54,10 @@ def engine_rank_bytes(
     for tensor in lay_out(model):
         shard = _hold(tensor, model, scheme, tp=tp, ep=ep)
         if not tensor.layers:
-            parts[PLACES.get(tensor.role, "other")] += shard.count * _allocated(2 * shard.elements)
+            bits = scheme.head_bits if tensor.role == "head" else 16
+            parts[PLACES.get(tensor.role, "other")] += shard.count * _allocated(
+                int(shard.elements * bits / 8)
+            )
             continue
         layers = len(tensor.layers)
         each = shard.count / layers

@@ -31,6 +31,8 @@ class Scheme:
     """Bytes kept once for each matrix besides weights and scales (a packed shape, a global scale)."""
     index_bytes: int = 0
     """Bytes kept for each input column (GPTQ's g_idx)."""
+    head_bits: float = 16
+    """Stored bits of one weight of the output head."""
     left: frozenset[str] = frozenset()
     """Roles of linears that a released checkpoint leaves in 16 bits, beside those that every format leaves."""
     left_ends: bool = False
@@ -110,6 +112,10 @@ GROUPED_WIDTH = re.compile(r"W(?P<weights>[\d.]+)A(?P<activations>\d+)")
 NAMED_WIDTH = re.compile(r"(?:EXL[23]_|VPTQ_)?\D*?(\d+(?:\.\d+)?)")
 
 
+EXL_HEAD_BITS = 6
+"""ExLlama's converters quantize the head to 6 bits unless told otherwise (-hb 6); the input embedding stays."""
+
+
 def nominal_bits(scheme: str) -> float | None:
     """Bits of one weight as the scheme's own name says: 4 of `W4A16`, `NVFP4` and `IQ4_XS`, 4.5 of `EXL3_4.5bpw`."""
     found = NAMED_WIDTH.match(scheme)
@@ -146,5 +152,6 @@ def nominal_scheme(name: str) -> Scheme | None:
         activation_bits=int(grouped["activations"]) if grouped else 16,
         scales="group" if grouped else "none",
         scale_bytes=2 if grouped else 0,
+        head_bits=EXL_HEAD_BITS if name.startswith("EXL") else 16,
         source="the width in its name",
     )

@@ -77,6 +77,8 @@ def rank_bytes(model: ModelFacts, scheme: Scheme, group_size: int | None, *, tp:
 
     def sizes(tensor: Tensor) -> list[int]:
         shard = shard_tensor(tensor, tp)
+        if tensor.role == "head":
+            return [int(shard.elements * scheme.head_bits / 8)]
         quantized = matrix_bytes(shard.rows, shard.columns, scheme, group_size)
         return [
             quantized if is_quantized(tensor.role, layer, scheme, model) else 2 * shard.elements

@@ -136,6 +136,7 @@ def predict_memory(
     less, more = _weights_spread(model, scheme, gguf)
     stored_on_host = _host_weights(model, scheme, engine, placement, devices, gguf)
 
+    copies = constants[engine, "cache_buffers"].high if (engine, "cache_buffers") in constants else 1
     worst: MemoryEstimate | None = None
     all_devices = all_low = all_high = 0
     capacities = []
@@ -174,6 +175,7 @@ def predict_memory(
             overhead = predict_overhead(engine, placement, stage.device, constants, in_share=True)
             everything = predict_overhead(engine, placement, stage.device, constants)
         growth = (per_token * sum(grows[held]) + extras.kv_bytes_per_token) / extras.context_parallel
+        is_beside = bool(constants.get((engine, "working_outside")))
         if growth:
             free_for_kv = usable - weights - constant
             others = (
@@ -181,7 +183,12 @@ def predict_memory(
                 activation.likely + overhead.likely,
                 activation.low + overhead.low,
             )
+            others = (0.0, 0.0, 0.0) if is_beside else others
             capacities.append([_tokens_in(free_for_kv - used, growth, engine) for used in others])
+        again = (copies - 1) * kv_cache
+        if is_beside:
+            working = int(activation.high + overhead.high)
+            usable = min(stage.device.available_bytes, usable + working)
         estimate = MemoryEstimate(
             device=stage.device.label,
             weights_bytes=weights,
@@ -189,7 +196,7 @@ def predict_memory(
             activation_bytes=int(activation.likely),
             overhead_bytes=int(overhead.likely),
             total_low_bytes=int(fixed - stage.weights * less + activation.low + overhead.low),
-            total_high_bytes=int(fixed + stage.weights * more + activation.high + overhead.high),
+            total_high_bytes=int(fixed + again + stage.weights * more + activation.high + overhead.high),
             usable_bytes=usable,
             kv_capacity_tokens=0,
             all_devices_bytes=0,
