@@ -38,7 +38,7 @@ from planner.domain.predict.kv_cache import (
     kv_bytes_per_layer_token,
 )
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
-from planner.domain.predict.overhead import graphs_outside, predict_overhead
+from planner.domain.predict.overhead import NOTHING, graphs_outside, predict_overhead
 from planner.domain.predict.overhead_llamacpp import predict_driver_bytes
 from planner.domain.predict.torch_allocator import as_allocated
 
@@ -136,7 +136,8 @@ def predict_memory(
     less, more = _weights_spread(model, scheme, gguf)
     stored_on_host = _host_weights(model, scheme, engine, placement, devices, gguf)
 
-    copies = constants[engine, "cache_buffers"].high if (engine, "cache_buffers") in constants else 1
+    spare = constants[engine, "spare_caches"].high if (engine, "spare_caches") in constants else 0
+    is_beside = (engine, "working_outside") in constants
     worst: MemoryEstimate | None = None
     all_devices = all_low = all_high = 0
     capacities = []
@@ -175,28 +176,20 @@ def predict_memory(
             overhead = predict_overhead(engine, placement, stage.device, constants, in_share=True)
             everything = predict_overhead(engine, placement, stage.device, constants)
         growth = (per_token * sum(grows[held]) + extras.kv_bytes_per_token) / extras.context_parallel
-        is_beside = bool(constants.get((engine, "working_outside")))
+        working = _add(activation, overhead)
         if growth:
-            free_for_kv = usable - weights - constant
-            others = (
-                activation.high + overhead.high,
-                activation.likely + overhead.likely,
-                activation.low + overhead.low,
-            )
-            others = (0.0, 0.0, 0.0) if is_beside else others
-            capacities.append([_tokens_in(free_for_kv - used, growth, engine) for used in others])
-        again = (copies - 1) * kv_cache
+            counted = NOTHING if is_beside else working
+            capacities.append(_tokens_in(usable - weights - constant, counted, growth, engine))
         if is_beside:
-            working = int(activation.high + overhead.high)
-            usable = min(stage.device.available_bytes, usable + working)
+            usable = min(stage.device.available_bytes, usable + int(working.high))
         estimate = MemoryEstimate(
             device=stage.device.label,
             weights_bytes=weights,
             kv_cache_bytes=kv_cache,
             activation_bytes=int(activation.likely),
             overhead_bytes=int(overhead.likely),
-            total_low_bytes=int(fixed - stage.weights * less + activation.low + overhead.low),
-            total_high_bytes=int(fixed + again + stage.weights * more + activation.high + overhead.high),
+            total_low_bytes=int(fixed - stage.weights * less + working.low),
+            total_high_bytes=int(fixed + spare * kv_cache + stage.weights * more + working.high),
             usable_bytes=usable,
             kv_capacity_tokens=0,
             all_devices_bytes=0,
@@ -227,10 +220,14 @@ def predict_memory(
     )
 
 
-def _tokens_in(free: float, bytes_per_token: float, engine: str) -> int:
-    """Tokens that fit in `free` bytes, in whole blocks."""
+def _tokens_in(free: float, working: Constant, bytes_per_token: float, engine: str) -> tuple[int, int, int]:
+    """Tokens that fit in `free` bytes less what works beside them, in whole blocks: at least, likely and at most."""
     block = BLOCK_TOKENS.get(engine, 1) if engine not in LAYER_SPLIT else 1
-    return max(0, int(free / bytes_per_token) // block * block)
+    low, likely, high = (
+        max(0, int((free - used) / bytes_per_token) // block * block)
+        for used in (working.high, working.likely, working.low)
+    )
+    return low, likely, high
 
 
 @dataclass(frozen=True, slots=True)
