@@ -23,7 +23,7 @@ from planner.domain.predict.kv_cache import kv_bytes_by_layer
 from planner.domain.predict.links import Exchange, pace_of, predict_exchange
 from planner.domain.predict.memory import MemoryEstimate, predict_memory
 from planner.domain.predict.quality import QualityAsk, QualityPrediction, predict_quality
-from planner.domain.predict.speed import beside_host, held_tokens, predict_speed
+from planner.domain.predict.speed import beside_host, copy_for_prompts, held_tokens, predict_speed
 
 NOTHING_ELSE = ExtraAsk()
 HELD_OUT_TEXT = "held-out text"
@@ -98,6 +98,9 @@ class Predictor:
         stored = self.stored_of(candidate)
         sequences = -(-self.workload.concurrency // candidate.placement.dp)
         device, exchange = self.way_of(candidate)
+        if candidate.placement.offload:
+            batch = self._constants_of(candidate.engine)[candidate.engine, "batched_tokens"].likely
+            exchange = copy_for_prompts(exchange, judged.memory.host_bytes, batch)
         bytes_read = bytes_read_per_step(stored, inputs.model, sequences)
         tp = candidate.placement.tp
         kv_read = sum(

@@ -1,19 +1,22 @@
-"""When nothing fits: which change would do. A shorter context, more of the same cards, or another target.
+"""When nothing fits: which change would do. A shorter context, more cards, another target, layers in host memory.
 
 Changes are tried one at a time, each planned like the request itself; the first of each kind that holds a
-legal choice is told.
+legal choice is told. Layers in host memory are told and never chosen: how much memory a described host has nobody
+said, and how fast it is even less.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from planner.domain.choose.candidates import enumerate_candidates
-from planner.domain.choose.objective import rank
-from planner.domain.choose.predictor import PlanInputs, Predictor
+from planner.domain.choose.candidates import Candidate, enumerate_candidates
+from planner.domain.choose.objective import HEADROOM, rank
+from planner.domain.choose.predictor import Judged, PlanInputs, Predictor
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.request import Request, make_workload
 from planner.domain.facts.tensors import tensor_layout
+from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
+from planner.domain.units import format_gib
 
 SHORT_CONTEXTS = (32768, 16384, 8192, 4096, 2048)
 """Contexts that are tried in place of a longer one, tokens."""
@@ -33,7 +36,7 @@ def list_ways_to_fit(inputs: PlanInputs) -> list[dict[str, Any]]:
             if best is not None:
                 found.append({"change": change, "target": target.label, "candidate": best})
                 break
-    return found
+    return [*found, *_layers_on_the_host(inputs)]
 
 
 def _shorter(inputs: PlanInputs) -> Iterator[Change]:
@@ -70,6 +73,45 @@ def _other_targets(inputs: PlanInputs) -> Iterator[Change]:
     for target in inputs.tables.reference_targets:
         if sum(device.available_bytes for device in target.devices) > held:
             yield "another target", inputs.request, target
+
+
+def _layers_on_the_host(inputs: PlanInputs) -> list[dict[str, Any]]:
+    """The best candidate of llama.cpp with as few layers in host memory as it takes to fit."""
+    if inputs.target.kind != "gpu":
+        return []
+    workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
+    predictor = Predictor(inputs, tensor_layout(inputs.model), workload)
+    whole = [
+        candidate
+        for candidate in enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
+        if candidate.engine in LLAMACPP_FAMILY and candidate.placement.dp == 1
+    ]
+    judged = [_fewest_on_host(predictor, candidate) for candidate in whole]
+    legal = [predictor.score(item) for item in judged if item is not None]
+    ranking = rank(legal, inputs.request.objective, inputs.request.schemes)
+    if not ranking.admitted:
+        return []
+    best = ranking.admitted[0]
+    layers = best.candidate.placement.offload
+    change = (
+        f"{layers} of {inputs.model.num_layers} layers in {format_gib(best.memory.host_bytes)} of host memory"
+    )
+    return [{"change": change, "target": inputs.target.label, "candidate": best.candidate.label}]
+
+
+def _fewest_on_host(predictor: Predictor, candidate: Candidate) -> Judged | None:
+    """The candidate with the fewest layers in host memory that leave headroom; None when none do."""
+    fewest, most = 1, predictor.inputs.model.num_layers
+    found = None
+    while fewest <= most:
+        layers = (fewest + most) // 2
+        placement = replace(candidate.placement, offload=layers)
+        judged = predictor.judge(replace(candidate, placement=placement))
+        if judged.verdict.status == "legal" and judged.memory.headroom_at_worst >= HEADROOM:
+            found, most = judged, layers - 1
+        else:
+            fewest = layers + 1
+    return found
 
 
 def _best_choice(inputs: PlanInputs) -> str | None:

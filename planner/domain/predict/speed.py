@@ -34,7 +34,9 @@ NO_EXCHANGE = Exchange()
 WIDTH_CENTRES: Mapping[str, float] = {"4 bits": 4.5, "8 bits": 8.25, "16 bits": 16.0}
 """Stored bits that stand for each class of weight widths in the evidence."""
 HOST_BYTES_PER_S = 51.2e9
-"""Two channels of DDR4-3200 (JESD79-4: 25.6 GB/s each)."""
+"""Assumed of a host that nobody described: two channels of DDR4-3200 (JESD79-4: 25.6 GB/s each)."""
+BUS_BYTES_PER_S = 12e9
+"""Assumed likewise: PCIe 3.0 x16 less its protocol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,14 +133,16 @@ def predict_speed(
 
 
 def beside_host(device: Device, share: float) -> Device:
-    """The device as it paces a model of which a share is read from host memory, by the CPU.
-
-    Two channels of DDR4-3200 are assumed; what a prompt then takes depends on the bus, and is left unknown.
-    """
+    """The device as it paces decoding of a model of which a share is read from host memory, by the CPU."""
     if not share or not device.bandwidth_bytes_per_s:
         return device
     seconds_per_byte = (1 - share) / device.bandwidth_bytes_per_s + share / HOST_BYTES_PER_S
-    return replace(device, bandwidth_bytes_per_s=1 / seconds_per_byte, fp16_flops=None)
+    return replace(device, bandwidth_bytes_per_s=1 / seconds_per_byte)
+
+
+def copy_for_prompts(exchange: Exchange, host_bytes: int, batch_tokens: float) -> Exchange:
+    """What ranks spend on talking, with the copies of host layers that each batch of a prompt asks for."""
+    return replace(exchange, prompt_token=exchange.prompt_token + host_bytes / BUS_BYTES_PER_S / batch_tokens)
 
 
 def held_tokens(workload: Workload) -> int:

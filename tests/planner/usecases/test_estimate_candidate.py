@@ -298,7 +298,7 @@ def test_layers_in_host_memory_free_the_card_and_slow_it_down(estimate):
     assert half["host_bytes"] > whole["host_bytes"] > 0
     assert whole["total_bytes"] - half["total_bytes"] < half["host_bytes"]
     assert half["decode_tokens_per_s"] < whole["decode_tokens_per_s"] / 4
-    assert half["prefill_tokens_per_s"] is None
+    assert half["prefill_tokens_per_s"] < whole["prefill_tokens_per_s"] / 2
 
 
 def test_a_mix_is_reckoned_as_what_bounds_it_and_said_so(estimate):

@@ -1,6 +1,7 @@
 """A decision body: complete, pure, and honest about what does not fit."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -140,6 +141,23 @@ def test_when_nothing_fits_the_answer_says_what_would(plan_inputs, qwen72b, a_ta
     for option in body["would_fit"]:
         assert set(option) >= {"change", "target", "candidate"}
     assert body["rejected"]
+
+
+def test_layers_in_host_memory_are_a_way_out_with_their_price(plan_inputs, qwen72b, a_target):
+    told = decide(plan_inputs(qwen72b, a_target("NVIDIA GeForce RTX 3090")))["would_fit"]
+    change = next(option["change"] for option in told if "host memory" in option["change"])
+    found = re.fullmatch(r"(\d+) of 80 layers in ([\d.]+) GiB of host memory", change)
+    assert found is not None, change
+    layers, gib = int(found[1]), float(found[2])
+    assert 0 < layers < 80
+    # Q4_K_M: as large a share of its 44 GiB as of its layers, their cache beside
+    assert gib > 44 * layers / 80
+
+
+def test_layers_in_host_memory_are_no_way_out_where_that_is_too_small(plan_inputs, qwen72b, a_target):
+    target = replace(a_target("NVIDIA GeForce RTX 3090"), ram_bytes=8 * 2**30)
+    told = decide(plan_inputs(qwen72b, target))["would_fit"]
+    assert not any("host memory" in option["change"] for option in told)
 
 
 def test_the_body_is_json_as_it_stands(qwen_plan):

@@ -7,7 +7,8 @@ import pytest
 from planner.domain.facts.evidence import Efficiency, EvidenceBase, size_class
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
-from planner.domain.predict.speed import beside_host, find_efficiency, predict_speed
+from planner.domain.predict.links import Exchange
+from planner.domain.predict.speed import beside_host, copy_for_prompts, find_efficiency, predict_speed
 
 HALF = Efficiency("vllm", "*", "decode", "4 bits", 0.4, 0.5, 0.6, 10, ("a benchmark",))
 
@@ -142,4 +143,8 @@ def test_layers_in_host_memory_set_the_pace(a_device):
     # half of a gigabyte at 768 GB/s and half at 51.2: 0.651 + 9.766 ms
     slowed = beside_host(card, 0.5)
     assert slowed.bandwidth_bytes_per_s == pytest.approx(1e9 / 0.010417, rel=1e-3)
-    assert slowed.fp16_flops is None
+
+
+def test_a_prompts_batch_copies_what_lies_on_the_host():
+    # 24 GB at 12 GB/s are 2 seconds, shared by 512 tokens
+    assert copy_for_prompts(Exchange(), 24_000_000_000, 512).prompt_token == pytest.approx(2 / 512)
