@@ -17,8 +17,6 @@ from planner.domain.record.host import Host
 from planner.domain.record.job import Job
 from planner.domain.units import format_gib
 
-COMPUTE_SLICES = 7
-
 
 @dataclass(frozen=True, slots=True)
 class HostDevices:
@@ -103,6 +101,8 @@ def _read_card(
         said_of = f"NVML on {host.name} at {host.snapshot['taken_at']}"
         return replace(shared, index=entry["index"], source=said_of), _own_bytes(entry, host)
     device = make_device(match.accelerator) if match else _unknown_card(entry)
+    if match is None:
+        said.append(f"{entry['name']} is in no table: its memory is planned with, its speed is not known")
     if reserved is None or held is None:
         reserved = min(device.reserved_bytes, total) if match else assume_reserved(total)
         held = max(0, total - entry["free_bytes"] - reserved)
@@ -150,7 +150,7 @@ def _make_instance(instance: Mapping[str, Any], card: Device) -> Device:
         name=instance["name"],
         total_bytes=instance["total_bytes"],
         free_bytes=instance["free_bytes"],
-        compute=(instance["compute_slices"] or COMPUTE_SLICES) / COMPUTE_SLICES,
+        slices=instance["compute_slices"],
     )
 
 

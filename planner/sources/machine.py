@@ -23,7 +23,7 @@ from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.units import GIB, MIB, format_gib
 from planner.sources.memory import read_memory
 from planner.sources.nvidia import Cards, read_cards
-from planner.sources.unified import read_shared
+from planner.sources.unified import name_amd_card, read_shared
 
 HERE_WORDS = frozenset({"this machine", "this host", "here", "local"})
 CPU_WORDS = frozenset({"cpu"})
@@ -105,13 +105,14 @@ class Machine:
             None if cpu_only or cards.devices else read_shared(self._names, _cpu_name(), total, available)
         )
         devices = cards.devices or (shared or self._cpu(total, available),)
+        said = cards.said if cards.devices or shared or cpu_only else (*cards.said, *name_amd_card())
         return Target(
             devices=devices,
             host=os.uname().nodename,
             ram_bytes=available,
             cpu_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             disk_free_bytes=_disk_free(self._home),
-            assumed=cards.said,
+            assumed=said,
             link=cards.link,
             driver=cards.driver,
             cuda=cards.cuda,

@@ -19,7 +19,6 @@ from planner.domain.facts.hardware_target import share_memory
 from planner.domain.units import format_gib
 from planner.sources.memory import read_memory
 
-COMPUTE_SLICES = 7
 Said = list[str]
 
 
@@ -115,6 +114,8 @@ def _make_card(pynvml: Any, handle: Any, names: AcceleratorNames, said: Said) ->
         return shared
     match = names.resolve_nvml(name, total)
     known = make_device(match.accelerator) if match else None
+    if known is None:
+        said.append(f"{name} is in no table: its memory is planned with, its speed is not known")
     if reserved is None:
         reserved = known.reserved_bytes if known else assume_reserved(total)
         held = max(0, held - reserved)
@@ -170,16 +171,16 @@ def _read_freest_instance(
 
 def _make_instance(pynvml: Any, instance: Any, card: Device) -> Device:
     memory = pynvml.nvmlDeviceGetMemoryInfo(instance)
-    slices = COMPUTE_SLICES
+    slices = None
     with suppress(pynvml.NVMLError):
-        slices = pynvml.nvmlDeviceGetAttributes_v2(instance).computeInstanceSliceCount or slices
+        slices = pynvml.nvmlDeviceGetAttributes_v2(instance).computeInstanceSliceCount
     name = pynvml.nvmlDeviceGetName(instance)
     made = cut_device(
         card,
-        name=name if " MIG " in name else f"{slices}g",
+        name=name if " MIG " in name or not slices else f"{slices}g",
         total_bytes=memory.total,
         free_bytes=memory.free,
-        compute=slices / COMPUTE_SLICES,
+        slices=slices,
     )
     return replace(made, source="NVML on this machine; rates by the instance's share of the card")
 

@@ -13,11 +13,13 @@ from pathlib import Path
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.hardware_names import AcceleratorNames
 from planner.domain.facts.hardware_target import share_memory
-from planner.domain.units import MIB
+from planner.domain.units import GIB, MIB, format_gib
 
 ANSWER_SECONDS = 5.0
 CARDS = Path("/sys/class/drm")
 AMD_VENDOR = "0x1002"
+WORTH_PLANNING_BYTES = 4 * GIB
+"""Graphics memory below this belongs to a display, not to a card that serves models."""
 
 
 def read_shared(
@@ -39,6 +41,15 @@ def read_shared(
     )
     device = share_memory(row, limit, None)
     return replace(device, reserved_bytes=0, held_bytes=limit - free, source="amdgpu on this machine")
+
+
+def name_amd_card(cards: Path = CARDS) -> tuple[str, ...]:
+    """What to say of an AMD card here: amdgpu gives its memory and no name that a table knows."""
+    sizes = read_amd_memory(cards)
+    if sizes is None or sizes["vram_total"] < WORTH_PLANNING_BYTES:
+        return ()
+    memory = format_gib(sizes["vram_total"])
+    return (f"an AMD card with {memory} is here and not planned for: name it, as in `for RX 7900 XTX`",)
 
 
 def read_apple(

@@ -12,7 +12,7 @@ from typing import Literal
 
 from planner.domain.choose.candidates import Candidate, Tables
 from planner.domain.choose.drivers import judge_driver
-from planner.domain.choose.placements import is_uneven
+from planner.domain.choose.placements import is_uneven, judge_placement
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.kernels import Finding, Kernel, Load, find_kernel
 from planner.domain.facts.model import ModelFacts
@@ -50,7 +50,13 @@ def judge_candidate(
     loading = _judge(make_load(candidate, model, target), tables)
     over = memory_finding(memory, bounded=candidate.engine == "vllm" and is_uneven(used))
     driver = judge_driver(candidate.engine, target.cuda, target.driver, least_able(used).sm, tables.drivers)
-    found = (*loading.findings, *driver, *_policy(candidate, request), *over)
+    found = (
+        *loading.findings,
+        *judge_placement(candidate.placement, used),
+        *driver,
+        *_policy(candidate, request),
+        *over,
+    )
     if any(not finding.is_unknown for finding in found):
         return Verdict(status="illegal", findings=found, kernel=loading.kernel)
     return loading

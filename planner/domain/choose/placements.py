@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from planner.domain.facts.hardware import Device
-from planner.domain.facts.kernels import Placement
+from planner.domain.facts.kernels import Finding, Placement
 
 MOST_RANKS = 16
 """Cards that one host holds at most (HGX boards of sixteen A100); tensor parallel over hosts is not weighed."""
@@ -51,6 +51,22 @@ def placements(devices: int, split: str) -> list[Placement]:
             ranks = [tp for tp in reversed(_divisors(each)) if tp <= MOST_RANKS]
             found += [Placement(tp=tp, pp=each // tp, dp=dp) for tp in ranks]
     return found
+
+
+def judge_placement(place: Placement, devices: Sequence[Device]) -> tuple[Finding, ...]:
+    """The verdict on a placement that no device of its kind can serve; empty where one can."""
+    if not any(device.is_instance for device in devices) or place.tp * place.pp == 1:
+        return ()
+    return (
+        Finding(
+            code="placement.mig",
+            message=f"{place.label} would split a model over {place.tp * place.pp} MIG instances: CUDA shows a "
+            "process one of them",
+            numbers={"tp": place.tp, "pp": place.pp},
+            way_out=(f"{len(devices)} replicas, one on each instance", "whole cards, with MIG off"),
+            source="NVIDIA MIG user guide: CUDA can only enumerate a single compute instance",
+        ),
+    )
 
 
 def is_uneven(devices: Sequence[Device]) -> bool:

@@ -82,6 +82,8 @@ class Device:
     pcie_generation: float | None = None
     form: str = ""
     """How it is built: `pcie`, `sxm`, `oam`, `consumer`, `laptop`, `unified`; empty where nobody said."""
+    mig_slices: int | None = None
+    """Compute slices that MIG divides it into; None without MIG."""
     index: int | None = None
     """The driver's own number of the card, where it was asked."""
     is_instance: bool = False
@@ -183,6 +185,7 @@ def make_device(accelerator: Accelerator, ram_bytes: int | None = None, *, ecc: 
         ecc=has_ecc if has_inline_ecc(accelerator) else None,
         pcie_generation=accelerator.pcie_generation,
         form=accelerator.form,
+        mig_slices=accelerator.mig_slices,
         is_instance=accelerator.is_instance,
     )
 

@@ -22,6 +22,8 @@ MEMORY_EIGHTHS: Mapping[int, tuple[tuple[int, int], ...]] = {
 """By the card's compute slices: compute slices of each profile, and the eighths of its memory that belong to it
 (NVIDIA's MIG user guide, supported profiles)."""
 
+USUAL_SLICES = 7
+"""Of a card that no row speaks of."""
 INSTANCE_SHARE = 0.98
 INSTANCE_FIXED_BYTES = int(0.3 * GIB)
 """Of its share of what the driver reports an instance shows this much less these bytes, at least: nvidia-smi lists
@@ -90,9 +92,11 @@ def make_instance(accelerator: Accelerator, profile: Profile) -> Accelerator:
     )
 
 
-def cut_device(card: Device, *, name: str, total_bytes: int, free_bytes: int, compute: float) -> Device:
+def cut_device(card: Device, *, name: str, total_bytes: int, free_bytes: int, slices: int | None) -> Device:
     """An instance that a driver reported, from its card: rates by its share of memory and of compute slices."""
     share = total_bytes / card.total_bytes
+    in_all = card.mig_slices or USUAL_SLICES
+    compute = (slices or in_all) / in_all
     return replace(
         card,
         name=name if " MIG " in name else f"{card.name} MIG {name}",

@@ -12,7 +12,7 @@ from planner.domain.units import GIB, MIB
 from planner.sources.machine import Machine
 from planner.sources.memory import read_memory
 from planner.sources.tables import read_accelerators
-from planner.sources.unified import read_amd_memory, read_apple, read_shared
+from planner.sources.unified import name_amd_card, read_amd_memory, read_apple, read_shared
 
 DATA = Path(__file__).parents[3] / "data"
 
@@ -152,12 +152,7 @@ def test_a_card_of_two_dies_is_two_devices_of_half_its_memory(machine):
 
 def test_a_strix_halo_is_what_amdgpu_lets_it_take(names, tmp_path):
     """512 MiB set aside as graphics memory and 96 GiB of GTT, of which 6 GiB are taken."""
-    device = tmp_path / "card1" / "device"
-    device.mkdir(parents=True)
-    sizes = {"vram_total": 512 * MIB, "vram_used": 0, "gtt_total": 96 * GIB, "gtt_used": 6 * GIB}
-    (device / "vendor").write_text("0x1002\n")
-    for name, size in sizes.items():
-        (device / f"mem_info_{name}").write_text(f"{size}\n")
+    write_amd(tmp_path, vram_total=512 * MIB, vram_used=0, gtt_total=96 * GIB, gtt_used=6 * GIB)
     found = read_shared(names, "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S", 125 * GIB, 110 * GIB, tmp_path)
     assert (found.kind, found.total_bytes) == ("unified", 96 * GIB + 512 * MIB)
     assert found.available_bytes == 90 * GIB + 512 * MIB
@@ -165,6 +160,13 @@ def test_a_strix_halo_is_what_amdgpu_lets_it_take(names, tmp_path):
     assert busy.available_bytes == 8 * GIB + 512 * MIB
     assert read_shared(names, "AMD EPYC 7763", 125 * GIB, 110 * GIB, tmp_path) is None
     assert read_amd_memory(tmp_path / "none") is None
+    assert name_amd_card(tmp_path) == ()  # half a GiB set aside is no card
+
+
+def test_an_amd_card_is_said_to_be_here(tmp_path):
+    write_amd(tmp_path, vram_total=24 * GIB, vram_used=0, gtt_total=16 * GIB, gtt_used=0)
+    (said,) = name_amd_card(tmp_path)
+    assert "24.0 GiB" in said
 
 
 def test_a_mac_answers_for_its_own_gpu(names, tmp_path):
@@ -177,6 +179,14 @@ def test_a_mac_answers_for_its_own_gpu(names, tmp_path):
     device = read_apple(names, 64 * GIB, sysctl, vm_stat)
     assert device.name == "Apple M2 Max 64GB"
     assert device.available_bytes == pytest.approx(32 * GIB, abs=MIB)
+
+
+def write_amd(folder, **sizes):
+    device = folder / "card1" / "device"
+    device.mkdir(parents=True)
+    (device / "vendor").write_text("0x1002\n")
+    for name, size in sizes.items():
+        (device / f"mem_info_{name}").write_text(f"{size}\n")
 
 
 def write_program(path, body):

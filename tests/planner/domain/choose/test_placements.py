@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from planner.domain.choose.candidates import enumerate_candidates
-from planner.domain.choose.placements import find_placements, is_uneven
+from planner.domain.choose.placements import find_placements, is_uneven, judge_placement
 from planner.domain.choose.serve import serve_command
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Request, Workload
@@ -115,3 +115,12 @@ def test_whole_experts_are_weighed_where_they_divide_by_the_ranks(cards):
 def test_expert_parallel_is_said_to_the_engine(served, a_target):
     assert "--enable-expert-parallel" in served(a_target(count=2), "vllm", tp=2, ep=2)
     assert "--enable-expert-parallel" not in served(a_target(count=2), "vllm", tp=2)
+
+
+def test_a_split_over_mig_instances_is_refused_with_the_way_out(a_device):
+    instances = (a_device("NVIDIA A100 80GB SXM4", is_instance=True),) * 2
+    (finding,) = judge_placement(Placement(tp=2), instances)
+    assert finding.code == "placement.mig"
+    assert "2 replicas" in finding.way_out[0]
+    assert judge_placement(Placement(dp=2), instances) == ()
+    assert judge_placement(Placement(tp=2), (a_device(), a_device())) == ()
