@@ -162,6 +162,9 @@ def _own_constants(
     own_version = ask.engine_version if ask.engine in {None, engine} else None  # a relative's is another's
     dated = constants_of_build if engine in LLAMACPP_FAMILY else constants_of_version
     constants = dict(dated(found, engine, ask.engine_version if engine in LLAMACPP_FAMILY else own_version))
+    constants |= {
+        (engine, term): value for (name, term), value in found.items() if name == ask.engine != engine
+    }
     is_profiled = (engine, "sequence_slots") in constants  # its batch is full whatever is asked of it
     batched = ask.max_num_batched_tokens or constants[engine, "batched_tokens"].likely
     if ask.prompt_tokens is not None and not is_profiled and engine not in LLAMACPP_FAMILY:

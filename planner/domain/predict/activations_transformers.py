@@ -64,9 +64,10 @@ def predict_torch_peak(share: Share, constants: MemoryConstants) -> Constant:
     finished = share.cache_bytes(share.context_tokens)
     at_prompt = share.cache_bytes(-(-prompt // share.sequences))
     copies = constants[ENGINE, "cache_copies"].likely
+    carried = constants[ENGINE, "carried_head"]
     moments = [
         copies * finished,
-        _loading_bytes(share, constants),
+        carried.likely * _head_bytes(share),
         copies * at_prompt + _kept_logits(share, prompt, constants),
     ]
     worst = at_prompt + _prompt_bytes(share, prompt, constants)
@@ -74,7 +75,7 @@ def predict_torch_peak(share: Share, constants: MemoryConstants) -> Constant:
     scale = constants[ENGINE, "activation_scale"]
     held = _held_bytes(share, constants)
     likely = max(*moments, worst if counted.likely else 0.0)
-    high = max(*moments, at_prompt + (worst - at_prompt) * scale.high)
+    high = max(*moments, carried.high * _head_bytes(share), at_prompt + (worst - at_prompt) * scale.high)
     low = max(*moments, at_prompt + (worst - at_prompt) * scale.low if counted.low else 0.0)
     spread = constants[ENGINE, "unexplained"]
     return Constant(
@@ -104,12 +105,12 @@ def _kept_logits(share: Share, prompt: int, constants: MemoryConstants) -> float
     return 4.0 * prompt * share.model.vocab_size
 
 
-def _loading_bytes(share: Share, constants: MemoryConstants) -> float:
-    """The copy of a tied head that an AWQ checkpoint carries, until it is tied."""
+def _head_bytes(share: Share) -> float:
+    """The copy of a tied head that an AWQ checkpoint carries and that is loaded before it is tied."""
     model = share.model
     if share.scheme.format != "awq" or not model.tie_embeddings or not share.is_last:
         return 0.0
-    return constants[ENGINE, "carried_head"].likely * 2 * model.vocab_size * model.hidden_size
+    return 2.0 * model.vocab_size * model.hidden_size
 
 
 def _held_bytes(share: Share, constants: MemoryConstants) -> float:
@@ -119,7 +120,8 @@ def _held_bytes(share: Share, constants: MemoryConstants) -> float:
         return 0.0
     held = WORKSPACE[(share.device.sm or 0) >= HOPPER]
     if scheme.format == "gptq" and scheme.weight_bits == 4:
-        held += max(2 * part.elements for part in lay_out(model) if part.role in LINEAR_ROLES)
+        widest = max(2 * part.elements for part in lay_out(model) if part.role in LINEAR_ROLES)
+        held += constants[ENGINE, "unpacked_matrices"].likely * widest
     if scheme.name.startswith("FP8") and model.tie_embeddings and share.is_last:
         held += constants[ENGINE, "kept_head"].likely * 2 * model.vocab_size * model.hidden_size
     return held + _table_bytes(share, constants)

@@ -60,12 +60,12 @@ def write_safetensors(path: Path, shapes) -> None:
 def a_checkpoint(tmp_path):
     """A folder with a checkpoint of 90,432 parameters, in one file or in shards."""
 
-    def build(name="tiny", *, shards=1, **config) -> Path:
+    def build(name="tiny", *, shards=1, more=None, **config) -> Path:
         folder = tmp_path / name
         folder.mkdir(parents=True)
         described = {key: value for key, value in {**CONFIG, **config}.items() if value is not None}
         (folder / "config.json").write_text(json.dumps(described), encoding="utf-8")
-        shapes = shapes_of(CONFIG)
+        shapes = {**shapes_of(CONFIG), **(more or {})}
         if shards == 1:
             write_safetensors(folder / "model.safetensors", shapes)
             return folder

@@ -7,6 +7,7 @@ import pytest
 
 from planner.domain.errors import UnknownModel
 from planner.domain.facts.model import Traits
+from planner.domain.facts.tensors import count_described_parameters
 from planner.sources.catalog import Catalog
 from planner.sources.checkpoint import gguf_metadata_bytes, read_checkpoint
 
@@ -237,3 +238,16 @@ def test_an_architecture_that_nobody_can_size_is_refused_by_name(a_checkpoint):
     folder = a_checkpoint(architectures=["StrangeForCausalLM"])
     with pytest.raises(UnknownModel, match=r"StrangeForCausalLM.*no two layers alike"):
         read_checkpoint(folder, {"StrangeForCausalLM": Traits(refused="no two layers alike")})
+
+
+def test_towers_and_layers_of_prediction_are_counted_apart(a_checkpoint):
+    """A tower is loaded beside the model, layers beyond the last are not; the names say which is which."""
+    more = {
+        "model.visual.blocks.0.attn.qkv.weight": [96, 32],
+        "model.layers.2.eh_proj.weight": [64, 128],
+        "mtp.fc.weight": [64, 64],
+    }
+    facts = read_checkpoint(a_checkpoint(more=more), TRAITS)
+    assert facts.params_total == PARAMETERS + 96 * 32 + 64 * 128 + 64 * 64
+    assert (facts.vision_params, facts.extra_params) == (96 * 32, 96 * 32 + 64 * 128 + 64 * 64)
+    assert count_described_parameters(facts) == PARAMETERS + 96 * 32

@@ -305,3 +305,14 @@ def test_a_mix_is_reckoned_as_what_bounds_it_and_said_so(estimate):
     answer = estimate(scheme="IQ3_S mix", method="gguf")
     assert answer["candidate"]["scheme"] == "IQ3_S"
     assert 'scheme "IQ3_S mix" is taken as IQ3_S: mix by its author' in answer["assumed"]
+
+
+def test_a_relative_has_constants_of_its_own(estimate):
+    """GPTQ-for-LLaMa's benchmark feeds one token at a time: 13940 MiB for LLaMA-7B at 2048 tokens (its README)."""
+    fields = {"model": "huggyllama/llama-7b", "scheme": "FP16", "device": "RTX 3090", "context": 2048}
+    found = estimate(**fields, concurrency=1, engine="GPTQ-for-LLaMa (triton)")
+    whole = estimate(**fields, concurrency=1, engine="transformers")
+    assert found["all_devices_bytes"] == pytest.approx(13940 * 2**20, rel=0.01)
+    assert whole["all_devices_bytes"] > found["all_devices_bytes"]
+    low, high = found["intervals"]["all_devices_bytes"]
+    assert low < 13940 * 2**20 < high
