@@ -50,6 +50,12 @@ def read_server(home: Path) -> LiveServer | None:
     return None
 
 
+def is_claimed(home: Path) -> bool:
+    """Whether the process that said it owns this home lives, answering or not."""
+    server = read_server(home)
+    return server is not None and _is_alive(server.pid)
+
+
 def find_live_server(home: Path) -> LiveServer | None:
     """The service that owns this home, if its process lives and it answers to its token."""
     server = read_server(home)

@@ -5,10 +5,10 @@ from typing import Any
 from litestar import Controller, MediaType, Response, post
 from litestar.params import JSONBody
 
-from planner.api.parts import InWorkshop
+from planner.api.parts import InWorkshop, IsStopping
 from planner.contract.answers import PlanAnswers
 from planner.contract.requests import PlanAsk, PlanBatch
-from planner.domain.errors import BitwrightError
+from planner.domain.errors import BitwrightError, Unreachable
 from planner.usecases.plan_model import plan_model, plan_without_record
 from planner.usecases.read_ask import read_ask
 from planner.usecases.workshop import Workshop
@@ -27,9 +27,16 @@ class PlanController(Controller):
         return Response(decision.write_json().encode(), media_type=MediaType.JSON)
 
     @post("/v1/plans:batch", operation_id="PlanBatch", status_code=200, sync_to_thread=True)
-    def plan_batch(self, data: JSONBody[PlanBatch], workshop: InWorkshop) -> PlanAnswers:
+    def plan_batch(
+        self, data: JSONBody[PlanBatch], workshop: InWorkshop, is_stopping: IsStopping
+    ) -> PlanAnswers:
         """Plan many; a bad one is answered by an `error` object in its place."""
-        return PlanAnswers(answers=[_answer(workshop, fields, data.record) for fields in data.plans])
+        answers = []
+        for fields in data.plans:
+            if is_stopping():
+                raise Unreachable("service.ending", "The service is ending. Ask again when it is back.")
+            answers.append(_answer(workshop, fields, data.record))
+        return PlanAnswers(answers=answers)
 
 
 def _answer(workshop: Workshop, fields: dict[str, Any], record: bool) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """One door for all commands: the database of this home, or the server that holds it."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from planner.live_server import LiveServer, find_live_server
+from planner.domain.errors import MachineRefused
+from planner.live_server import LiveServer, find_live_server, is_claimed
 from planner.settings import Settings
 from planner.usecases.workshop import Workshop
 
@@ -25,6 +27,10 @@ class Serve(Protocol):
     ) -> None:
         """Serve, answering to `token` or one made now; `on_ready` is told the address."""
         ...
+
+
+HANDOVER_SECONDS = 25.0
+"""How long a service that is ending may hold the file: an audit question that it was asked may take twenty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +155,30 @@ def open_door(session: Session) -> Iterator[Door]:
     Raises:
         MachineRefused: the home cannot be written or its database is held by another process.
     """
-    server = find_live_server(session.settings.home)
-    if server is not None:
-        with open_server_door(server) as door:
-            yield door
-        return
+    from planner.cli.steady_door import make_steady
+
+    with ExitStack() as opened:
+        door = _open_either(session, opened, is_served=is_claimed(session.settings.home))
+        yield make_steady(door, lambda: _open_either(session, opened, is_served=True))
+
+
+def _open_either(session: Session, opened: ExitStack, *, is_served: bool) -> Door:
+    """A door that `opened` closes; a service that was there just now, and is ending, is waited for."""
     from planner.cli.local_door import LocalDoor
 
-    workshop = session.open_workshop(session.settings)
-    try:
-        yield LocalDoor(workshop)
-    finally:
-        workshop.close()
+    deadline = time.monotonic() + HANDOVER_SECONDS
+    while True:
+        server = find_live_server(session.settings.home)
+        if server is not None:
+            return opened.enter_context(open_server_door(server))
+        try:
+            workshop = session.open_workshop(session.settings)
+        except MachineRefused as error:
+            if not is_served or error.code != "database.held" or time.monotonic() > deadline:
+                raise
+            continue
+        opened.callback(workshop.close)
+        return LocalDoor(workshop)
 
 
 @contextmanager
