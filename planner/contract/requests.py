@@ -54,6 +54,8 @@ class EstimateAsk(Asked):
     method: Any = None
     format: Any = None
     group_size: Any = None
+    act_order: Any = None
+    symmetric: Any = None
     engine: Any = None
     engine_version: Any = None
     count: Any = None
