@@ -24,10 +24,12 @@ from planner.domain.facts.shape_conditions import (
     heads_divide_tp,
     hidden_multiple,
     kv_heads_fit_tp,
+    linear_heads_divide_tp,
     pp_within_layers,
     rank_columns_multiple,
     rank_rows_multiple,
     row_multiple,
+    state_space_divides_tp,
 )
 
 
@@ -123,6 +125,27 @@ def no_act_order(load: Load, argument: str) -> Finding | None:
     )
 
 
+def act_order_is_on(load: Load, argument: str) -> Finding | None:
+    """The row speaks of act-order with groups."""
+    del argument
+    if load.act_order and load.group_size is not None:
+        return None
+    return Finding(code=OTHER_KERNEL, message="this row is about act-order with groups")
+
+
+def no_grouped_act_order(load: Load, argument: str) -> Finding | None:
+    """Act-order (`desc_act`) only where one scale covers a row, which makes it nothing."""
+    del argument
+    if not load.act_order or load.group_size is None:
+        return None
+    return Finding(
+        code="scheme.act_order",
+        message=f"{load.engine} takes no act-order (desc_act true) with groups of {load.group_size}",
+        numbers={"group_size": load.group_size},
+        way_out=("quantize without act-order (desc_act false)", "one scale a row (group -1)"),
+    )
+
+
 def no_act_order_over_ranks(load: Load, argument: str) -> Finding | None:
     """Act-order with groups is not split by columns: a rank would need the scales of every group."""
     del argument
@@ -190,6 +213,7 @@ def pp_is_one(load: Load, argument: str) -> Finding | None:
 PREDICATES: Mapping[str, Check] = {
     check.__name__: check
     for check in (
+        act_order_is_on,
         architecture_has,
         architecture_in,
         block_within_rank,
@@ -208,15 +232,18 @@ PREDICATES: Mapping[str, Check] = {
         kv_dtype_in,
         kv_heads_fit_tp,
         kv_min_sm,
+        linear_heads_divide_tp,
         min_sm,
         no_act_order,
         no_act_order_over_ranks,
+        no_grouped_act_order,
         pp_is_one,
         pp_within_layers,
         rank_columns_multiple,
         rank_rows_multiple,
         row_multiple,
         sm_in,
+        state_space_divides_tp,
         tp_is_one,
         tp_is_split,
         vendor_in,

@@ -171,6 +171,40 @@ def kv_heads_fit_tp(load: Load, argument: str) -> Finding | None:
     )
 
 
+def linear_heads_divide_tp(load: Load, argument: str) -> Finding | None:
+    """Key and value heads of linear-attention layers divide over the ranks."""
+    del argument
+    tp = load.placement.tp
+    for kind, heads in (("key", load.model.linear_key_heads), ("value", load.model.linear_value_heads)):
+        if heads % tp:
+            return Finding(
+                code="shape.heads_not_divisible",
+                message=f"{heads} {kind} heads of linear attention do not divide over tensor parallel {tp} "
+                f"({heads} / {tp} = {heads / tp:g})",
+                numbers={"heads": heads, "tp": tp},
+                way_out=(*NOT_TENSOR_PARALLEL, _divisors(heads, tp)),
+            )
+    return None
+
+
+def state_space_divides_tp(load: Load, argument: str) -> Finding | None:
+    """Heads of Mamba layers divide over the ranks, and their groups as well unless there is one."""
+    del argument
+    space, tp = load.model.state_space, load.placement.tp
+    if space is None:
+        return None
+    for kind, count in (("heads", space.heads), ("groups", space.groups)):
+        if count % tp and not (kind == "groups" and count == 1):
+            return Finding(
+                code="shape.heads_not_divisible",
+                message=f"{count} {kind} of state-space layers do not divide over tensor parallel {tp} "
+                f"({count} / {tp} = {count / tp:g})",
+                numbers={kind: count, "tp": tp},
+                way_out=(*NOT_TENSOR_PARALLEL, _divisors(count, tp)),
+            )
+    return None
+
+
 def experts_divide_ep(load: Load, argument: str) -> Finding | None:
     """Whole experts divide over the ranks that share them."""
     del argument

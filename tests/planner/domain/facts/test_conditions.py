@@ -8,12 +8,16 @@ import pytest
 
 from planner.domain.facts.conditions import PREDICATES
 from planner.domain.facts.kernels import OTHER_KERNEL, OTHER_VENDOR, Placement
+from planner.domain.facts.model import StateSpace
 
 DATA = Path(__file__).parents[4] / "data"
 H100, A6000, MI300X = "NVIDIA H100 80GB SXM5", "NVIDIA RTX A6000", "AMD Instinct MI300X"
 TP2, TP64 = {"placement": Placement(tp=2)}, {"placement": Placement(tp=64)}
 MIXTURE = {"mixture": True}
 """Stands for the fixture of that name, which a table cannot hold."""
+LINEAR = {"linear_key_heads": 16, "linear_value_heads": 32, "linear_value_dim": 128, "linear_key_dim": 128}
+MAMBA = {"state_space": StateSpace(heads=64, head_dim=64, state=128, conv=4, groups=8)}
+"""Fields of models with layers of another kind."""
 
 CASES = [
     # condition, argument, fields that it holds for, fields that it does not, code, a part of the sentence
@@ -114,6 +118,31 @@ CASES = [
     ("architecture_in", "LlamaForCausalLM", {}, MIXTURE, OTHER_KERNEL, "LlamaForCausalLM"),
     ("is_symmetric", "", {}, {"symmetric": False}, "scheme.asymmetric", "zero points"),
     ("no_act_order", "", {}, {"act_order": True}, "scheme.act_order", "desc_act"),
+    ("act_order_is_on", "", {"act_order": True}, {}, OTHER_KERNEL, "with groups"),
+    (
+        "no_grouped_act_order",
+        "",
+        {"act_order": True, "group_size": None},
+        {"act_order": True},
+        "scheme.act_order",
+        "groups of 128",
+    ),
+    (
+        "linear_heads_divide_tp",
+        "",
+        {"of": LINEAR, **TP2},
+        {"of": LINEAR, "placement": Placement(tp=3)},
+        "shape.heads_not_divisible",
+        "16 key heads of linear attention do not divide over tensor parallel 3",
+    ),
+    (
+        "state_space_divides_tp",
+        "",
+        {"of": MAMBA, **TP2},
+        {"of": MAMBA, "placement": Placement(tp=16)},
+        "shape.heads_not_divisible",
+        "8 groups of state-space layers do not divide over tensor parallel 16 (8 / 16 = 0.5)",
+    ),
     (
         "no_act_order_over_ranks",
         "",
@@ -137,10 +166,11 @@ CASES = [
 
 
 @pytest.fixture(scope="session")
-def build(a_load, mixture):
+def build(a_load, a_model, mixture):
     def with_model(fields):
-        named = {name: value for name, value in fields.items() if name != "mixture"}
-        return a_load(model=mixture if "mixture" in fields else None, **named)
+        named = {name: value for name, value in fields.items() if name not in {"mixture", "of"}}
+        model = a_model(params_total=1, **fields["of"]) if "of" in fields else None
+        return a_load(model=mixture if "mixture" in fields else model, **named)
 
     return with_model
 

@@ -221,3 +221,49 @@ def test_rows_that_are_facts_judge_nothing(tables):
     assert "gptqmodel" in tables.rulebook
     assert all(rule.role != "fact" for rule in tables.rulebook.rules_of("gptqmodel"))
     assert "notepad" not in Rulebook(())
+
+
+@pytest.mark.parametrize(
+    ("version", "group", "codes"),
+    [
+        pytest.param("0.28.0", 128, [], id="taken"),
+        pytest.param("0.29.0", 128, ["unknown.engine_rule"], id="not-read"),
+        pytest.param("0.30.0", 128, ["scheme.act_order"], id="refused"),
+        pytest.param("", None, [], id="one-scale-a-row"),
+    ],
+)
+def test_act_order_with_groups_went_from_vllm(a_load, tables, version, group, codes):
+    load = a_load(form="gptq", act_order=True, group_size=group, version=read_version(version))
+    assert [finding.code for finding in find_kernel(load, tables.rulebook)[1]] == codes
+
+
+def test_act_order_is_not_split_over_ranks_by_exllama(a_load, tables):
+    one, two = (
+        a_load(form="gptq", engine="tgi", card=T4, act_order=True, placement=Placement(tp=tp))
+        for tp in (1, 2)
+    )
+    assert find_kernel(one, tables.rulebook)[0].name == "exllama or triton"
+    kernel, findings = find_kernel(two, tables.rulebook)
+    assert kernel is None
+    assert "scheme.act_order_over_ranks" in {finding.code for finding in findings}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "version", "outcome"),
+    [
+        pytest.param("W8A8", "0.8.5", "engine.cannot_load", id="integers-before"),
+        pytest.param("W8A8", "0.9.0", "cutlass int8", id="integers"),
+        pytest.param("FP8_DYNAMIC", "0.8.5", "capability.too_old", id="fp8-on-ampere-before"),
+        pytest.param("FP8_DYNAMIC", "0.9.0", "marlin moe fp8 (weights only)", id="fp8-on-ampere"),
+        pytest.param("W4A16", "0.6.1", "engine.cannot_load", id="4-bit-before"),
+        pytest.param("W4A16", "0.6.3", "marlin moe", id="4-bit"),
+    ],
+)
+def test_kernels_for_experts_came_scheme_by_scheme(a_load, a_model, tables, scheme, version, outcome):
+    experts = {"num_experts": 8, "experts_per_token": 2, "moe_intermediate_size": 4096}
+    model = a_model(architecture="MixtralForCausalLM", params_total=1, **experts)
+    load = a_load(
+        scheme, model=model, group_size=128 if scheme == "W4A16" else None, version=read_version(version)
+    )
+    kernel, findings = find_kernel(load, tables.rulebook)
+    assert outcome in {finding.code for finding in findings} | {kernel.name if kernel else ""}
