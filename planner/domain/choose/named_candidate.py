@@ -25,6 +25,8 @@ USUAL_GROUPS = (128, 64, 32)
 SIXTEEN_BITS = ("bfloat16", "float16", "float32")
 USUALLY_BY_CHANNEL = frozenset({("W8A16", "compressed-tensors")})
 """Schemes with groups that are one a row unless asked for (compressed-tensors, preset W8A16)."""
+FORMATS_OF_METHODS = frozenset({"gptq", "awq"})
+"""Methods whose own tools write a format of the same name."""
 PER_CHANNEL = -1
 """Group size of a scale that covers a whole row, as checkpoints write it."""
 
@@ -246,7 +248,8 @@ def _find_scheme(ask: EstimateAsk, recipe: Recipe | None, engine: str, tables: T
     stored = [form for name, form in tables.schemes if name == ask.scheme]
     usual = [row.format for row in tables.recipes if (row.scheme, row.engine) == (ask.scheme, engine)]
     of_engine = ["gguf"] if engine in LLAMACPP_FAMILY else []
-    wanted = [ask.format] if ask.format else [*published, *usual, *of_engine, *stored]
+    own = [ask.method] if ask.method in FORMATS_OF_METHODS else []
+    wanted = [ask.format] if ask.format else [*published, *usual, *of_engine, *own, *stored]
     for form in wanted:
         if form in stored:
             return tables.schemes[ask.scheme, form]

@@ -22,6 +22,15 @@ GROUP_SIZES = (128, 64, 32)
 """Group sizes that quantizers offer."""
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "exllamav3", "transformers")
 """Engines that are tried in another's place, most common first."""
+SCHEMES = (
+    *(("BF16", "safetensors"), ("F16", "safetensors"), ("FP8_DYNAMIC", "compressed-tensors")),
+    *(("W8A8", "compressed-tensors"), ("W8A16", "compressed-tensors"), ("W4A16", "compressed-tensors")),
+    *(("NVFP4", "compressed-tensors"), ("W4A16", "awq"), ("W4A16", "gptq")),
+    *(("BF16", "gguf"), ("Q8_0", "gguf"), ("Q5_K_M", "gguf"), ("Q4_K_M", "gguf")),
+)
+"""Schemes that are tried in another's place where neither shape nor placement is what stands in the way."""
+OTHER_SCHEMES = 2
+SIXTEEN = 16
 TILE = 128
 """Columns of the widest tile that kernels ask of a rank."""
 
@@ -38,11 +47,15 @@ class WayOut:
 
 def find_ways_out(candidate: Candidate, model: ModelFacts, target: Target, tables: Tables) -> list[WayOut]:
     """Every neighbour of a candidate that loads, nearest first; the candidate itself does not."""
-    return [
-        way
-        for way in _neighbours(candidate, model, tables)
-        if judge_load(make_load(way.candidate, model, target), tables).status == "legal"
-    ]
+
+    def loads(way: WayOut) -> bool:
+        return judge_load(make_load(way.candidate, model, target), tables).status == "legal"
+
+    ways = [way for way in _neighbours(candidate, model, tables) if loads(way)]
+    here = (candidate.rules_of, candidate.engine_version)
+    if any((way.candidate.rules_of, way.candidate.engine_version) == here for way in ways):
+        return ways
+    return [*filter(loads, _other_schemes(candidate, tables))][:OTHER_SCHEMES] + ways
 
 
 def _neighbours(candidate: Candidate, model: ModelFacts, tables: Tables) -> Iterator[WayOut]:
@@ -79,6 +92,24 @@ def _neighbours(candidate: Candidate, model: ModelFacts, tables: Tables) -> Iter
                 candidate=replace(candidate, rules_of=engine, engine_version=None),
                 fields={"engine": engine, "engine_version": None},
             )
+
+
+def _other_schemes(candidate: Candidate, tables: Tables) -> Iterator[WayOut]:
+    """The same engine with another scheme, nearest in bits first."""
+    bits = candidate.scheme.weight_bits
+    known = [
+        tables.schemes[key] for key in SCHEMES if key in tables.schemes and key[0] != candidate.scheme.name
+    ]
+    for scheme in sorted(known, key=lambda scheme: abs(scheme.weight_bits - bits)):
+        method = "none" if scheme.weight_bits >= SIXTEEN else "rtn"
+        group = GROUP_SIZES[0] if scheme.scales == "group" and not scheme.fixed_group else scheme.fixed_group
+        yield WayOut(
+            change=scheme.name,
+            candidate=replace(
+                candidate, scheme=scheme, method=method, group_size=group, format_named=None, prebuilt=None
+            ),
+            fields={"scheme": scheme.name, "method": method, "format": scheme.format, "group_size": group},
+        )
 
 
 def _placements(at: Placement) -> Iterator[Placement]:

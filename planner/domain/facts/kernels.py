@@ -315,7 +315,7 @@ def _with_versions(nearest: list[Finding], speaking: Sequence[EngineRule], load:
         if rule.role == "loads" and not rule.holds_in(load.version) and not rule.failing(load)
     ]
     ways = (f"{load.engine} {_range(able)}",) if able else ()
-    return [replace(finding, way_out=(*finding.way_out, *ways)) for finding in nearest]
+    return [replace(finding, way_out=tuple(dict.fromkeys((*finding.way_out, *ways)))) for finding in nearest]
 
 
 def _range(rules: Sequence[EngineRule]) -> str:

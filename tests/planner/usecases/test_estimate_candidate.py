@@ -194,6 +194,14 @@ def test_ways_out_that_have_to_be_made_say_what_they_cost(estimate):
     assert any("mlp.down_proj left in 16 bits (27.1 GiB more" in change for change in changes)
 
 
+def test_where_the_card_stands_in_the_way_other_schemes_of_the_engine_are_named(estimate):
+    answer = estimate(model="Qwen/Qwen3-8B", scheme="BF16", device="T4", count=1, engine="vllm")
+    assert [way["change"] for way in answer["ways_out"][:2]] == ["F16", "FP8_DYNAMIC"]
+    asked = {"model": "Qwen/Qwen3-8B", "device": "T4", "count": 1, "engine": "vllm"}
+    for way in answer["ways_out"][:2]:
+        assert estimate(**{**asked, **way["fields"]})["legal"] is True
+
+
 def test_what_loads_has_no_ways_out(estimate):
     assert estimate(group_size=64)["ways_out"] == []
 
