@@ -114,10 +114,20 @@ def _fewest_on_host(predictor: Predictor, candidate: Candidate) -> Judged | None
     return found
 
 
+def _copies(predictor: Predictor, candidate: Candidate) -> int:
+    """Bytes of the layers of all replicas: more than the devices hold cannot fit, whatever else is needed."""
+    return predictor.stored_of(candidate).layers * candidate.placement.dp
+
+
 def _best_choice(inputs: PlanInputs) -> str | None:
     workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
     predictor = Predictor(inputs, tensor_layout(inputs.model), workload)
-    candidates = enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
+    held = sum(device.available_bytes for device in inputs.target.devices)
+    candidates = [
+        candidate
+        for candidate in enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
+        if candidate.placement.offload or _copies(predictor, candidate) <= held
+    ]
     judged = [predictor.judge(candidate) for candidate in candidates]
     legal = [predictor.score(item) for item in judged if item.verdict.status == "legal"]
     ranking = rank(legal, inputs.request.objective, inputs.request.schemes)
