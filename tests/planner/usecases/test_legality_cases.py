@@ -60,3 +60,70 @@ def test_a_model_whose_sizes_are_not_known_is_refused_all_the_same(shared_worksh
     answer = estimate_candidate(shared_workshop, {**fields, "engine": "vllm"})
     assert (answer["legal"], answer["fits"], answer["weights_bytes"]) == (False, None, None)
     assert "shape.heads_not_divisible" in {item["code"] for item in answer["verdicts"]}
+
+
+VLLM, SGLANG = {"engine": "vllm"}, {"engine": "sglang"}
+AWQ = {"scheme": "AWQ-INT4", "method": "awq", "group_size": 128, "device": "A100 80GB"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "legal", "part"),
+    [
+        # Reports that no table here holds: nothing was written down for them.
+        pytest.param(
+            {**AWQ, **VLLM, "model": "codellama/CodeLlama-7b-hf", "tp": 4, "engine_version": "0.2.0"},
+            False,
+            "11008 / 4 = 2752 columns a rank is 21.5 groups",
+            id="vllm-issue-1258",
+        ),
+        pytest.param(
+            {**AWQ, **VLLM, "model": "Qwen/Qwen-14B", "tp": 2, "engine_version": "0.2.2"},
+            False,
+            "13696 / 2 = 6848 columns a rank is 53.5 groups",
+            id="vllm-issue-1816",
+        ),
+        pytest.param(
+            {**AWQ, **SGLANG, "model": "Qwen/Qwen2.5-72B", "tp": 2},
+            False,
+            "115.5 groups of 128",
+            id="sglang-issue-3571",
+        ),
+        # The same issue: the same model with groups of 64 works in vLLM, though its tiles do not divide.
+        pytest.param(
+            {
+                **AWQ,
+                **VLLM,
+                "model": "Qwen/Qwen2.5-72B",
+                "tp": 2,
+                "group_size": 64,
+                "engine_version": "0.7.2",
+            },
+            True,
+            "awq gemm",
+            id="sglang-issue-3571-group-64",
+        ),
+        pytest.param(
+            {**VLLM, "model": "Qwen/Qwen2.5-32B", "scheme": "GPTQ-Int4", "device": "A100 80GB", "tp": 2},
+            True,
+            "marlin",
+            id="qwen-32b-over-two",
+        ),
+        pytest.param(
+            {
+                **VLLM,
+                "model": "Qwen/Qwen3-Coder-480B-A35B-Instruct",
+                "scheme": "FP8_BLOCK",
+                "device": "H200",
+                "tp": 8,
+            },
+            False,
+            "2560 / 8 = 320 is 2.5 blocks of 128",
+            id="qwen3-coder-block-fp8",
+        ),
+    ],
+)
+def test_reports_that_no_table_holds(shared_workshop, fields, legal, part):
+    answer = estimate_candidate(shared_workshop, {**fields, "count": fields["tp"]})
+    assert answer["legal"] is legal
+    said = [item["message"] for item in answer["verdicts"]]
+    assert any(part in text for text in [*said, str(answer["kernel"])])
