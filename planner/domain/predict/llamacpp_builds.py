@@ -25,8 +25,14 @@ OPTIONS: Mapping[str, tuple[str, float]] = {
 BUILD = re.compile(r"(?<![\w.])b?(\d{3,5})(?![\w.]|-\d)")
 QUANTIZED_CACHE = re.compile(r"i?q\d")
 """Types of a KV cache that have blocks: q8_0, q4_0, iq4_nl, …"""
-BACKENDS: Mapping[str, str] = {"vulkan": "vulkan", "hip": "hip", "rocm": "hip", "rocwmma": "hip"}
-"""Words of a version or of an engine's name → the backend that they name."""
+BACKENDS: Mapping[str, str] = {
+    "amdvlk": "amdvlk",
+    "vulkan": "vulkan",
+    "hip": "hip",
+    "rocm": "hip",
+    "rocwmma": "hip",
+}
+"""Words of a version or of an engine's name → the backend that they name; the first found counts."""
 LATENT_CACHE_OF_MLA = {0: 2.0, 1: 1.0, 2: 0.0, 3: 0.0}
 """ik_llama.cpp's -mla: 0 keeps whole heads, 1 the latent and its values, 2 and 3 the latent alone."""
 
@@ -39,8 +45,8 @@ def read_build(version: str | None) -> int | None:
 
 def read_backend(version: str | None) -> str | None:
     """The backend that a version names: `83bc2f28 (6077) llama.cpp-vulkan`."""
-    words = re.split(r"[^a-z]+", (version or "").lower())
-    return next((BACKENDS[word] for word in words if word in BACKENDS), None)
+    words = set(re.split(r"[^a-z]+", (version or "").lower()))
+    return next((backend for word, backend in BACKENDS.items() if word in words), None)
 
 
 def constants_of_build(constants: MemoryConstants, engine: str, version: str | None) -> MemoryConstants:

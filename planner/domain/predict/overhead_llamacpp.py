@@ -5,11 +5,12 @@
     converted matrix    hipBLAS multiplies in 16 bits: the widest matrix of a layer, converted for a prompt's batch
     host embedding      pinned host memory is device memory on an APU: Vulkan's input embedding counts
 
-Rows are `llama.cpp@vulkan` and `@hip` (the backend that a version names), `@amd` and `@apple` (a device of which
-nobody said) in `data/engine_memory.csv`, AMD's read off 393 amdgpu-gtt+vram-peak rows of seven models in
-`evidence/memory_truth.csv` (one Strix Halo machine, 2025). Known error there: 1.0 % of the total, 1.4 % with AMDVLK,
-whose heaps take 6 to 7 % more; leaving any one model out moves the fitted context by less than 30 MiB. What a prompt
-without flash attention takes from HIP's pool beyond 2,048 tokens (up to 1.2 GiB for gpt-oss-20b) is not modelled.
+Rows are `llama.cpp@vulkan`, `@hip` and `@amdvlk` (the backend that a version names), `@amd` and `@apple` (a device of
+which nobody said) in `data/engine_memory.csv`, AMD's read off 393 amdgpu-gtt+vram-peak rows of seven models in
+`evidence/memory_truth.csv` (one Strix Halo machine, 2025). Known error there: 1.1 % of the total, 1.3 to 1.6 % of a
+model that a constant was not fitted on (benchmarks/accuracy/leave_out.py). AMD's own Vulkan driver was seen with one
+model only; what a prompt without flash attention takes from HIP's pool beyond 2,048 tokens (up to 1.2 GiB for
+gpt-oss-20b) is not modelled.
 """
 
 from planner.domain.facts.hardware import Device

@@ -35,6 +35,7 @@ def test_the_first_build_that_a_version_names(version, build):
     [
         ("86d1d84d (6042) llama.cpp-vulkan", "vulkan"),
         ("83bc2f28 (6077) llama.cpp-rocwmma", "hip"),
+        ("6c7e9a54 (6118) llama.cpp-vulkan_amdvlk", "amdvlk"),
         ("83bc2f28 (6077)", None),
         (None, None),
     ],
