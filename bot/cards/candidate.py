@@ -18,6 +18,7 @@ def describe_candidate(candidate: Record) -> str:
     method = candidate["method"]
     is_said = method not in {"none", "rtn"} or (method == "rtn" and candidate["format"] != "gguf")
     by = f", by {method}" if is_said else ""
+    by = ", as released" if method == "native" else by
     return f"{describe_scheme(candidate)}{by} · {candidate['engine']}, {describe_placement(candidate)}"
 
 
@@ -58,7 +59,7 @@ def name_choice(candidate: Record) -> CandidateChoice:
 def describe_quality(benchmark: str, quality: Record, method: str) -> str:
     """A benchmark's change with its 90 % interval and what that stands on."""
     name = benchmark.upper() if len(benchmark) <= 4 else benchmark
-    if method == "none":
+    if method in {"none", "native"}:
         return f"{name} unchanged: the weights stay as released"
     delta = quality["expected_delta"]
     if delta is None:
@@ -114,7 +115,7 @@ def describe_spare(candidate: Record) -> str:
 
 def describe_loss(candidate: Record) -> str:
     """The expected loss in two words, for a list."""
-    if candidate["method"] == "none":
+    if candidate["method"] in {"none", "native"}:
         return "no loss"
     losses = [predicted["loss"] for predicted in candidate["quality"].values()]
     loss = losses[0] if losses else None

@@ -69,7 +69,7 @@ def describe_plan(decision: Record, candidate: Record) -> list[Block]:
         escape(describe_quality(name, predicted, candidate["method"]))
         for name, predicted in candidate["quality"].items()
     ]
-    if candidate["method"] == "none":
+    if candidate["method"] in {"none", "native"}:
         quality = quality[:1]
     low, high = candidate["memory"]["intervals"]["total_bytes"]
     return [

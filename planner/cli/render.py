@@ -122,6 +122,8 @@ def describe_choice(candidate: Mapping[str, Any]) -> str:
     """A candidate in words: `W4A16, group 64, by gptq · vllm, TP 2`."""
     group = f", group {candidate['group_size']}" if candidate["group_size"] else ""
     method = f", by {candidate['method']}" if candidate["method"] not in {"none", "rtn"} else ""
+    if candidate["method"] == "native":
+        method = ", as released"
     if candidate["method"] == "rtn" and candidate["format"] != "gguf":
         method = ", by rtn"
     return f"{candidate['scheme']}{group}{method} · {candidate['engine']}, {describe_placement(candidate)}"
@@ -190,8 +192,8 @@ def _predictions(console: Console, chosen: Mapping[str, Any]) -> list[Text | str
 def _quality_line(benchmark: str, quality: Mapping[str, Any], method: str) -> tuple[str, str]:
     """The figures, and what they stand on."""
     name = f"{benchmark}, change"
-    if method == "none":
-        return f"{name:<30}{'0':>9}{'0':>9}{'0':>9}", "unquantized"
+    if method in {"none", "native"}:
+        return f"{name:<30}{'0':>9}{'0':>9}{'0':>9}", "unquantized" if method == "none" else "as released"
     delta = quality["expected_delta"]
     if delta is None:
         return f"{name:<30}{'–':>9}{'–':>9}{'–':>9}", "no measurements: insufficient"
@@ -257,8 +259,8 @@ def _alternative_figures(candidate: Mapping[str, Any]) -> str:
     memory = candidate["memory"]
     spare = memory["headroom_bytes"] / memory["usable_bytes"]
     quality = next(iter(candidate["quality"].values()))
-    loss = "no loss" if candidate["method"] == "none" else "loss unknown"
-    if candidate["method"] != "none" and quality["loss"] is not None:
+    loss = "no loss" if candidate["method"] in {"none", "native"} else "loss unknown"
+    if candidate["method"] not in {"none", "native"} and quality["loss"] is not None:
         loss = f"{-100 * quality['loss']:+.1f} %"
     speed = candidate["speed"]["decode_tokens_per_s"]
     rate = f"{speed:.0f} tok/s" if speed is not None else "speed unknown"

@@ -4,7 +4,7 @@ Recipes, engines and published checkpoints are tables; this module multiplies th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.domain.choose.drivers import DriverNeed
 from planner.domain.choose.placements import find_placements
@@ -21,6 +21,10 @@ from planner.domain.predict.constants import MemoryConstants
 from planner.domain.predict.engine_defaults import EngineDefault
 from planner.domain.predict.job_cost import JobConstants
 from planner.domain.predict.links import LinkConstants
+
+SIXTEEN_BITS = ("bfloat16", "float16", "float32")
+NATIVE_ENGINE = "vllm"
+"""Engine that a checkpoint is weighed for as it was released; llama.cpp reads its own conversions alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +134,8 @@ def enumerate_candidates(
         and _is_asked_for(request, row.scheme, row.method)
         and not request.must_quantize
     ]
-    if not recipes and not prebuilt:
+    released = _released(request, model, engines, tables)
+    if not recipes and not prebuilt and not released:
         raise _nothing_to_weigh(request, target, tables)
     splits = {engine.split for engine in tables.engines.values()}
     places = {split: find_placements(target.devices, split, model.num_experts) for split in splits}
@@ -171,12 +176,51 @@ def enumerate_candidates(
         if request.group_size is None or row.group_size == request.group_size
         for placement in places[tables.engines[row.engine].split]
     ]
+    candidates += [
+        Candidate(
+            scheme=released_scheme(row, tables),
+            method="native",
+            engine=NATIVE_ENGINE,
+            backend=None,
+            group_size=row.group_size,
+            placement=placement,
+            kv_dtype=request.kv_dtype or "auto",
+            native_bits=tables.schemes[row.scheme, row.format].weight_bits,
+            calibrated=False,
+            prebuilt=None,
+            intermediate_size=model.intermediate_size,
+        )
+        for row in released
+        if request.group_size is None or row.group_size == request.group_size
+        for placement in places[tables.engines[NATIVE_ENGINE].split]
+    ]
     if not candidates:
         raise BadInput(
             "scheme.no_recipe",
             f"No recipe makes group size {request.group_size}; recipes have 128, 64 and 32.",
         )
     return candidates
+
+
+def released_scheme(row: NativeStorage, tables: Tables) -> Scheme:
+    """What a released checkpoint stores: its scheme, less the matrices that it leaves in 16 bits."""
+    return replace(tables.schemes[row.scheme, row.format], left=row.left, left_ends=row.left_ends)
+
+
+def is_released_in_16_bits(model: ModelFacts) -> bool:
+    """Whether the model's own checkpoint holds 16 or 32 bits a weight."""
+    return model.native_dtype.startswith(SIXTEEN_BITS)
+
+
+def _released(request: Request, model: ModelFacts, engines: set[str], tables: Tables) -> list[NativeStorage]:
+    """How the model itself was released, where that is not in 16 bits and was not asked away."""
+    if NATIVE_ENGINE not in engines or request.must_quantize or is_released_in_16_bits(model):
+        return []
+    return [
+        row
+        for row in tables.native
+        if row.model_id == model.model_id and _is_asked_for(request, row.scheme, "native")
+    ]
 
 
 def _is_for_these_cards(recipe: Recipe, target: Target) -> bool:

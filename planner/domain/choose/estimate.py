@@ -235,7 +235,7 @@ def _is_legal(verdict: Verdict, findings: Sequence[Finding]) -> bool | None:
 
 def _job(scored: Scored) -> Mapping[str, Any]:
     """The job's cost; null where no backend here makes it."""
-    if scored.candidate.method == "none" or scored.candidate.backend is not None:
+    if scored.candidate.method in {"none", "native"} or scored.candidate.backend is not None:
         return describe_job(scored.job)
     return {**dict.fromkeys(JOB_NUMBERS), "intervals": {}, "basis": "insufficient", "sources": []}
 

@@ -246,6 +246,8 @@ def explain_choice(scored: Scored, remark: str | None) -> str:
     parts = [f"fits with {spare:.0%} to spare ({max(0.0, memory.headroom_at_worst):.0%} at the high end)"]
     if candidate.method == "none":
         parts.append("loses nothing: the weights stay in 16 bits")
+    elif candidate.method == "native":
+        parts.append("loses nothing: the weights are those that were released")
     elif quality.loss is not None and quality.loss_high is not None:
         worst = max(0.0, quality.loss_high)
         parts.append(f"loses about {max(0.0, quality.loss):.1%} of {quality.benchmark} (at most {worst:.1%})")
@@ -277,7 +279,10 @@ def list_warnings(
         warnings.append(remark)
     if chosen is not None:
         warnings += _list_unused(chosen, target)
-        if chosen.quality.basis in {"prior", "insufficient"} and chosen.candidate.method != "none":
+        if chosen.quality.basis in {"prior", "insufficient"} and chosen.candidate.method not in {
+            "none",
+            "native",
+        }:
             known = "not measured anywhere near it" if chosen.quality.basis == "prior" else "unknown"
             warnings.append(
                 f"quality of {chosen.candidate.scheme.name} on this model is {known}: measure before relying on it"

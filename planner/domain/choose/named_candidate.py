@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from planner.domain.choose.candidates import Candidate, Tables
+from planner.domain.choose.candidates import Candidate, Tables, is_released_in_16_bits, released_scheme
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import DeviceKind
 from planner.domain.facts.kernels import Placement
@@ -22,7 +22,8 @@ from planner.domain.predict.extras import ExtraAsk
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 
 USUAL_GROUPS = (128, 64, 32)
-SIXTEEN_BITS = ("bfloat16", "float16", "float32")
+RELEASED = frozenset({"native", "qat"})
+"""Methods that a publisher, and nobody after it, applies: `native`, or training with quantized weights."""
 USUALLY_BY_CHANNEL = frozenset({("W8A16", "compressed-tensors")})
 """Schemes with groups that are one a row unless asked for (compressed-tensors, preset W8A16)."""
 FORMATS_OF_METHODS = frozenset({"gptq", "awq"})
@@ -130,11 +131,7 @@ def make_candidate(
     released = _find_native(ask, scheme, model, tables)
     if released is not None:
         ask = replace(ask, method="native", group_size=released.group_size)
-        scheme = replace(
-            tables.schemes[released.scheme, released.format],
-            left=released.left,
-            left_ends=released.left_ends,
-        )
+        scheme = released_scheme(released, tables)
         recipe = None
     return Candidate(
         scheme=scheme,
@@ -205,8 +202,8 @@ def choose_engine(ask: EstimateAsk, kind: DeviceKind, tables: Tables) -> str:
 
 def _find_native(ask: EstimateAsk, scheme: Scheme, model: ModelFacts, tables: Tables) -> NativeStorage | None:
     """How the model was released, where that is what was asked for: by name, or by a width and no other method."""
-    is_said = ask.method == "native"
-    is_only_form = ask.method is None and not model.native_dtype.startswith(SIXTEEN_BITS)
+    is_said = ask.method in RELEASED
+    is_only_form = ask.method is None and not is_released_in_16_bits(model)
     if not (is_said or is_only_form) or scheme.is_gguf_mix:
         return None
     for row in tables.native:

@@ -29,7 +29,7 @@ def artifact_name(candidate: Candidate, model_id: str) -> str:
     if candidate.scheme.is_gguf_mix:
         return f"{base}-{candidate.scheme.name}.gguf"
     group = f"-g{candidate.group_size}" if candidate.group_size else ""
-    method = "" if candidate.method in {"none", "rtn"} else f"-{candidate.method}"
+    method = "" if candidate.method in {"none", "rtn", "native"} else f"-{candidate.method}"
     return f"{base}-{candidate.scheme.name.lower().replace('_', '-')}{method}{group}"
 
 
@@ -38,7 +38,9 @@ def serve_command(
 ) -> str:
     """The exact command that serves the candidate, every flag that memory depends on written out."""
     where = (
-        model.path or model_id if candidate.method == "none" else f"./{artifact_name(candidate, model_id)}"
+        model.path or model_id
+        if candidate.method in {"none", "native"}
+        else f"./{artifact_name(candidate, model_id)}"
     )
     if candidate.prebuilt is not None:
         where = candidate.prebuilt.repo

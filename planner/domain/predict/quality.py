@@ -28,6 +28,8 @@ WIDTH_EXPONENT = 0.7
 """Each bit less multiplies the loss by 2 ^ 0.7: in evidence/quality.csv general tasks lose 1.0 % at the median
 in 4 bits and 0.14 % in 8 (log2 7 / 4 = 0.7). Used only where a scheme has no rows of its own."""
 PRIOR_ROWS = 4
+UNCHANGED = frozenset({"none", "native"})
+"""Methods that leave the weights as they were released."""
 NEVER_BETTER_THAN = {"rtn": "gptq"}
 """Rounding alone does not beat GPTQ; where its pool says so, it holds easier models, and GPTQ's pool answers."""
 NEVER_WORSE_THAN: Mapping[str, tuple[str, float]] = {
@@ -104,7 +106,7 @@ def predict_quality(ask: QualityAsk, evidence: EvidenceBase) -> QualityPredictio
 def _predict(ask: QualityAsk, evidence: EvidenceBase) -> QualityPrediction:
     own = _usable_rows(ask, evidence, (ask.benchmark,))
     baseline = ask.baseline if ask.baseline is not None else _known_baseline(ask.model_id, own.every)
-    if ask.method == "none":
+    if ask.method in UNCHANGED:
         return _unchanged(ask.benchmark, baseline)
     related = _usable_rows(ask, evidence, ask.related)
     pool = _nearest_pool(ask, own, related, evidence.memo)

@@ -228,3 +228,9 @@ def test_ranks_of_a_context_share_its_cache(estimate):
     # evidence/memory_truth.csv: 715,072 tokens become 5,721,088
     assert eight["kv_capacity_tokens"] / one["kv_capacity_tokens"] == pytest.approx(8, rel=0.001)
     assert one["kv_cache_bytes"] == pytest.approx(8 * eight["kv_cache_bytes"], rel=0.001)
+
+
+def test_trained_in_four_bits_means_as_released(estimate):
+    asked = {"model": "moonshotai/Kimi-K2-Thinking", "scheme": "W4A16", "method": "qat-int4"}
+    found = estimate({**asked, "device": "NVIDIA H200 141GB SXM", "count": 8, "engine": "vllm"})
+    assert (found["candidate"]["method"], found["candidate"]["group_size"]) == ("native", 32)

@@ -103,3 +103,11 @@ def test_a_device_that_no_engine_serves_on_is_named(enumerate_for, a_target):
         enumerate_for(target=a_target("Intel Gaudi3"))
     assert caught.value.code == "engine.none_for_device"
     assert "Gaudi3" in caught.value.message
+
+
+def test_a_checkpoint_released_in_fewer_bits_is_weighed_as_it_is(enumerate_for, catalogue_model, a_target):
+    model = catalogue_model("openai/gpt-oss-20b")
+    released = [row for row in enumerate_for(model=model, target=a_target()) if row.method == "native"]
+    assert [(row.scheme.name, row.engine, row.backend) for row in released] == [("MXFP4", "vllm", None)]
+    assert released[0].scheme.left == {"q", "k", "v", "o"}  # its config leaves attention in 16 bits
+    assert not [row for row in enumerate_for() if row.method == "native"]
