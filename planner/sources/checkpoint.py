@@ -68,7 +68,11 @@ def read_checkpoint(folder: Path, traits: Mapping[str, Traits], model_id: str | 
         facts = _facts_from_config(config, folder, model_id, traits)
         return replace(facts, source=f"config.json of {folder.name}, which holds no weights")
     shapes, weights_bytes = _read_headers(folder)
-    facts = _with_headers(_facts_from_config(config, folder, model_id, traits), shapes, weights_bytes)
+    described = _facts_from_config(config, folder, model_id, traits)
+    facts = _with_headers(described, shapes, weights_bytes)
+    if _quantized_by(config):  # packed weights and scales are not counted as parameters are
+        whole = count_described_parameters(facts) + facts.extra_params - facts.loaded_extra_params
+        return replace(facts, params_total=whole)
     _check_agreement(facts)
     return facts
 
@@ -236,8 +240,20 @@ def _facts_from_config(
 
 
 def _native_dtype(config: dict[str, Any]) -> str:
+    """The released type as the catalogue names it; the method where the checkpoint was never in 16 bits."""
+    method = _quantized_by(config)
+    return method or str(first_of([config, _inner(config)], "dtype", "torch_dtype", default="bfloat16"))
+
+
+def _quantized_by(config: dict[str, Any]) -> str | None:
+    """The method that a quantized checkpoint's config names."""
+    found = first_of([config, _inner(config)], "quantization_config", "compression_config")
+    return str(found.get("quant_method") or "quantized") if isinstance(found, dict) else None
+
+
+def _inner(config: dict[str, Any]) -> dict[str, Any]:
     inner: dict[str, Any] = next((config[name] for name in NESTED if isinstance(config.get(name), dict)), {})
-    return str(first_of([config, inner], "dtype", "torch_dtype", default="bfloat16"))
+    return inner
 
 
 def _with_headers(facts: ModelFacts, shapes: Mapping[str, tuple[int, ...]], weights_bytes: int) -> ModelFacts:

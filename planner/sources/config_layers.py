@@ -30,12 +30,22 @@ LAYER_TYPES = {
     "chunked_attention": "W",
     "local_attention": "W",
     "linear_attention": "L",
+    "compressed_sparse_attention": "X",
+    "heavily_compressed_attention": "Y",
     "mamba": "M",
     "conv": "C",
     "hybrid": "H",
 }
-BLOCK_WORDS = {"mamba": "M", "moe": "E", "attention": "*", "mlp": "-"}
-FEED_TYPES = {"dense": "D", "sparse": "E", "moe": "E"}
+BLOCK_WORDS = {
+    "mamba": "M",
+    "linear_attention": "M",
+    "moe": "E",
+    "attention": "*",
+    "full_attention": "*",
+    "mlp": "-",
+}
+FEED_TYPES = {"dense": "D", "sparse": "E", "moe": "E", "hash_moe": "E"}
+STATE_KEYS = ("mamba_d_state", "ssm_state_size", "mamba_n_heads", "mamba_num_heads")
 ALTERNATING = {"gemma2": 2, "gemma3": 6, "gemma3_text": 6, "cohere2": 4, "llama4": 4, "llama4_text": 4}
 """Period after which a layer sees everything, in families that did not always state it."""
 NUMBERED = {
@@ -92,7 +102,7 @@ def _blocks(text: Mapping[str, Any]) -> list[str]:
     if isinstance(pattern, str):
         return list(pattern)
     words = text.get("layers_block_type")
-    if isinstance(words, list) and "moe" in words:
+    if isinstance(words, list) and {"moe", "mlp"} & set(words):
         return [BLOCK_WORDS[word] for word in words]
     return []
 
@@ -102,13 +112,19 @@ def _mixers(text: Mapping[str, Any], layers: int) -> str:
 
 
 def _typed(text: Mapping[str, Any], layers: int) -> str:
-    """A word for each layer; what MiniMax calls linear is lightning attention."""
+    """A word for each layer; newer files call every layer without a growing cache linear."""
     types = text.get("layer_types") or text.get("layers_block_type")
     if not isinstance(types, list):
         return ""
     letters = "".join(LAYER_TYPES.get(str(word), "?") for word in types[:layers])
-    is_lightning = str(text.get("model_type")).startswith("minimax")
-    return letters.replace("L", "N") if is_lightning else _unwindowed(text, letters)
+    kind = str(text.get("model_type"))
+    if kind.startswith("minimax"):
+        return letters.replace("L", "N")
+    if kind.startswith("kimi_linear"):
+        return letters.replace("L", "K")
+    if any(text.get(name) for name in STATE_KEYS):
+        return letters.replace("L", "M")
+    return _unwindowed(text, letters)
 
 
 def _numbered(text: Mapping[str, Any], layers: int) -> str:
@@ -248,9 +264,13 @@ def _linear_fields(text: Mapping[str, Any], mixers: str) -> dict[str, Any]:
     names = ("linear_key_heads", "linear_value_heads", "linear_key_dim", "linear_value_dim", "linear_conv")
     shape: tuple[int, ...]
     if "K" in mixers:
-        given = text["linear_attn_config"]
-        heads, dim = count_of(given, "num_heads"), count_of(given, "head_dim")
-        shape = (heads, heads, dim, dim, count_of(given, "short_conv_kernel_size"))
+        given = text.get("linear_attn_config") or text
+        heads, dim = (
+            count_of(given, "linear_num_heads", "num_heads"),
+            count_of(given, "linear_head_dim", "head_dim"),
+        )
+        conv = count_of(given, "linear_conv_kernel_dim", "short_conv_kernel_size")
+        shape = (heads, heads, dim, dim, conv)
     elif "N" in mixers:
         heads = count_of(text, "num_attention_heads")
         dim = count_of(text, "head_dim") or count_of(text, "hidden_size") // heads

@@ -1,6 +1,6 @@
 """Parameters of the towers that a config describes beside its language model.
 
-Counted against the same models in transformers 5.17 (Qwen3-VL, Qwen3.5, Gemma 4) or the published count (Pixtral in
+Counted against the same models in transformers 5.17 (Qwen2-VL to Qwen3.5, Gemma 4) or the published count (Pixtral in
 Ministral 3, SigLIP in Gemma 3, MoonViT in Kimi-K2.5). A tower of any other kind is named, and its model refused
 unless its files say how much it holds.
 """
@@ -53,6 +53,29 @@ def _merged_qwen(tower: Mapping[str, Any], hidden: int) -> int:
     )
 
 
+def _gated_qwen(tower: Mapping[str, Any], hidden: int) -> int:
+    """Qwen2.5-VL: gated feed-forwards with biases, norms without, no learned positions."""
+    width, inner, depth = (count_of(tower, name) for name in ("hidden_size", "intermediate_size", "depth"))
+    patch = count_of(tower, "in_channels", "in_chans") or 3
+    patch *= count_of(tower, "temporal_patch_size") * count_of(tower, "patch_size") ** 2
+    merged = width * count_of(tower, "spatial_merge_size") ** 2
+    out = count_of(tower, "out_hidden_size") or hidden
+    block = 4 * width * (width + 1) + 3 * width * inner + 2 * inner + width + 2 * width
+    return width * patch + depth * block + width + merged * (merged + 1) + out * (merged + 1)
+
+
+def _plain_qwen(tower: Mapping[str, Any], hidden: int) -> int:
+    """Qwen2-VL: plain feed-forwards four times as wide, biases everywhere."""
+    width, depth = count_of(tower, "embed_dim"), count_of(tower, "depth")
+    patch = count_of(tower, "in_channels", "in_chans") or 3
+    patch *= count_of(tower, "temporal_patch_size") * count_of(tower, "patch_size") ** 2
+    inner = int(width * float(tower.get("mlp_ratio") or 4))
+    merged = width * count_of(tower, "spatial_merge_size") ** 2
+    out = count_of(tower, "hidden_size") or hidden
+    block = 4 * width * (width + 1) + 2 * width * inner + inner + width + 4 * width
+    return width * patch + depth * block + 2 * width + merged * (merged + 1) + out * (merged + 1)
+
+
 def _gemma4(tower: Mapping[str, Any], hidden: int) -> int:
     """Gemma 4: gated feed-forwards with four norms, two tables of positions, statistics to standardize by."""
     width, inner = count_of(tower, "hidden_size"), count_of(tower, "intermediate_size")
@@ -97,6 +120,8 @@ def _moonvit(tower: Mapping[str, Any], hidden: int) -> int:
 MERGED_PATCHES = 4
 """Patches that a projector takes together."""
 KINDS: Mapping[str, Callable[[Mapping[str, Any], int], int]] = {
+    "qwen2_5_vl": _gated_qwen,
+    "qwen2_vl": _plain_qwen,
     "qwen3_vl": _merged_qwen,
     "qwen3_5": _merged_qwen,
     "gemma4": _gemma4,

@@ -251,3 +251,13 @@ def test_towers_and_layers_of_prediction_are_counted_apart(a_checkpoint):
     assert facts.params_total == PARAMETERS + 96 * 32 + 64 * 128 + 64 * 64
     assert (facts.vision_params, facts.extra_params) == (96 * 32, 96 * 32 + 64 * 128 + 64 * 64)
     assert count_described_parameters(facts) == PARAMETERS + 96 * 32
+
+
+def test_a_quantized_checkpoint_is_counted_by_its_fields(a_checkpoint):
+    """Its files hold packed weights and scales, which are not parameters."""
+    more = {
+        "model.layers.0.mlp.up_proj.weight_scale_inv": [1, 1],
+        "model.layers.0.mlp.up_proj.qzeros": [4, 16],
+    }
+    facts = read_checkpoint(a_checkpoint(more=more, quantization_config={"quant_method": "fp8"}), TRAITS)
+    assert (facts.params_total, facts.native_dtype) == (PARAMETERS, "fp8")

@@ -181,6 +181,58 @@ LFM2 = {
     "max_position_embeddings": 128000,
 }
 
+# Defaults of these families' configuration classes in transformers 5.17, and the parameters of such a model.
+AFMOE = {
+    "model_type": "afmoe",
+    "vocab_size": 200192,
+    "hidden_size": 2048,
+    "intermediate_size": 6144,
+    "moe_intermediate_size": 1408,
+    "num_hidden_layers": 32,
+    "num_dense_layers": 1,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 16,
+    "head_dim": 128,
+    "max_position_embeddings": 16384,
+    "num_experts": 64,
+    "num_experts_per_tok": 6,
+    "num_shared_experts": 2,
+    "tie_word_embeddings": False,
+}
+MPT = {
+    "model_type": "mpt",
+    "d_model": 2048,
+    "n_heads": 16,
+    "n_layers": 24,
+    "max_seq_len": 2048,
+    "vocab_size": 50368,
+}
+JAIS_2 = {
+    "model_type": "jais2",
+    "vocab_size": 150272,
+    "hidden_size": 3328,
+    "intermediate_size": 26624,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 26,
+    "head_dim": 128,
+    "max_position_embeddings": 8192,
+    "attention_bias": True,
+}
+YOUTU = {
+    "model_type": "youtu",
+    "vocab_size": 128256,
+    "hidden_size": 2048,
+    "intermediate_size": 6144,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 16,
+    "kv_lora_rank": 512,
+    "q_lora_rank": 1536,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "qk_nope_head_dim": 128,
+    "max_position_embeddings": 131072,
+}
+
 
 @pytest.mark.parametrize(
     ("config", "parameters"),
@@ -192,6 +244,10 @@ LFM2 = {
         pytest.param(NEMOTRON_3_NANO, 31_577_937_344, id="one-part-a-layer"),
         pytest.param(MIMO_V2, 308_778_768_832 + 47 * 256, id="lists-of-numbers"),
         pytest.param(LFM2, 1_170_340_608, id="no-architecture-named"),
+        pytest.param(AFMOE, 19_232_600_000, id="gated-queries-and-shared-experts"),
+        pytest.param(MPT, 1_311_213_568, id="width-not-stated"),
+        pytest.param(JAIS_2, 8_090_401_280, id="biases-everywhere"),
+        pytest.param(YOUTU, 1_961_560_064, id="dense-and-latent"),
     ],
 )
 def test_counts_what_a_config_describes(read, config, parameters):
@@ -210,6 +266,11 @@ def test_counts_what_a_config_describes(read, config, parameters):
             {"model_type": "jamba", "attn_layer_period": 3, "attn_layer_offset": 1}, "SFSSFS", id="jamba"
         ),
         pytest.param({"layer_types": ["mamba", "attention"] * 3}, "MFMFMF", id="words"),
+        pytest.param(
+            {"layer_types": ["linear_attention", "attention"] * 3, "mamba_n_heads": 8},
+            "MFMFMF",
+            id="newer-word",
+        ),
         pytest.param({"layer_types": ["full_attention", "retention"] * 3}, "F?F?F?", id="unknown-word"),
         pytest.param({"mamba_d_state": 16}, "??????", id="unstated-state-space"),
     ],
