@@ -111,9 +111,7 @@ def _run_job(
             )
         )
         ending.callback(_cancel_unfinished, door, job_id)
-        if not wish.is_approved:
-            click.confirm("Make it?", default=True, abort=True)
-        door.approve_job(job_id)
+        _have_approved(service, door, wish, job_id)
         print_wrapped(console, Text(f"making it   job {job_id} on {platform.node()}"), LABEL)
         job = _follow_to_end(service, door, job_id, executor, console)
         if job["state"] == "completed":
@@ -126,11 +124,21 @@ def _wait_for_host(
 ) -> dict[str, Any]:
     """Have a job approved that was planned for a host by name: its own executor runs it, not one of ours."""
     job_id = job["job_id"]
-    if not wish.is_approved:
-        click.confirm("Make it?", default=True, abort=True)
-    door.approve_job(job_id)
+    _have_approved(service, door, wish, job_id)
     print_wrapped(console, Text(f"making it   job {job_id} on {job['wanted_host']}"), LABEL)
     return _follow_to_end(service, door, job_id, None, console)
+
+
+def _have_approved(service: HomeService, door: Door, wish: Wish, job_id: str) -> None:
+    """Approve a job, asking first where nobody did; a service that went away meanwhile is opened again."""
+    if not wish.is_approved:
+        click.confirm("Make it?", default=True, abort=True)
+    try:
+        door.approve_job(job_id)
+    except Unreachable:
+        service.revive()
+        if door.find_job(job_id)["state"] == "submitted":
+            door.approve_job(job_id)
 
 
 def _follow_to_end(

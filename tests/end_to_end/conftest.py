@@ -22,10 +22,11 @@ class Shell:
         if backends is not None:
             self.environment["BITWRIGHT_BACKENDS"] = str(backends)
 
-    def start(self, *arguments):
+    def start(self, *arguments, stdin=None):
         return subprocess.Popen(
             [sys.executable, "-m", "planner.main", *arguments],
             env=self.environment,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pty
 import signal
+import time
 
 import pytest
 
@@ -71,6 +73,22 @@ def test_a_service_killed_in_the_middle_is_opened_again_and_the_job_goes_on(shel
     assert shell.processes() == {}
     assert the_job(shell)["state"] == "cancelled"
     assert shell.ask("replay", the_job(shell)["decision_id"])["identical"]
+
+
+def test_a_service_killed_while_a_question_waits_is_opened_again_by_the_answer(shell, ask):
+    ours, theirs = pty.openpty()
+    command = shell.start(*(word for word in ask if word != "--yes"), stdin=theirs)
+    executor = shell.wait_until(lambda: [words for words in shell.processes().values() if "--once" in words])
+    os.kill(shell.find_process("main serve"), signal.SIGKILL)
+    time.sleep(3)
+    assert executor[0] in shell.processes().values()
+    os.write(ours, b"y\n")
+    _, complaints = command.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert command.returncode == 0, complaints
+    assert shell.artifacts() == ["tiny-Q8_0"]
+    assert shell.processes() == {}
 
 
 def test_a_second_quantize_outlives_the_first_that_was_killed(shell, hanging, ask):
