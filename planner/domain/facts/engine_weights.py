@@ -63,16 +63,16 @@ def engine_rank_bytes(
         each = shard.count / layers
         packed = each * shard.elements * scheme.weight_bits / 8
         whole = each * matrix_bytes(shard.rows, shard.columns, scheme, group_size)
+        quantized, plain = (int(packed), int(whole - packed)), (int(2 * each * shard.elements), 0)
+        unpacked = 2 * shard.elements if tensor.role == "kv_b" else 0
+        group = fused[FUSED.get(tensor.role, tensor.role)]
+        held = 0
         for layer in tensor.layers:
-            if is_quantized(tensor.role, layer, scheme, model):
-                weights, rest = int(packed), int(whole - packed)
-            else:
-                weights, rest = int(2 * each * shard.elements), 0
-            by_layer[layer] += weights + rest
-            experts += weights + rest if tensor.role in EXPERT_ROLES else 0
-            fused[FUSED.get(tensor.role, tensor.role)][layer] += weights
-            if tensor.role == "kv_b":
-                by_layer[layer] += 2 * shard.elements
+            weights, rest = quantized if is_quantized(tensor.role, layer, scheme, model) else plain
+            by_layer[layer] += weights + rest + unpacked
+            group[layer] += weights
+            held += weights + rest
+        experts += held if tensor.role in EXPERT_ROLES else 0
     for group in fused.values():
         for layer, weights in group.items():
             by_layer[layer] += _allocated(weights) - weights

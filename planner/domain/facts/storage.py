@@ -166,19 +166,23 @@ def shard_tensor(tensor: Tensor, tp: int) -> Tensor:
     return Tensor(tensor.role, rows, columns, tensor.count, tensor.layers)
 
 
-def largest_matrix_bytes(model: ModelFacts, scheme: Scheme, layers: range, tables: GgufTables) -> int:
-    """Bytes of the largest matrix of some layers in a GGUF file, where a layer's experts are one matrix."""
-    held = set(layers)
+def largest_matrix_bytes(model: ModelFacts, scheme: Scheme, layers: int, tables: GgufTables) -> int:
+    """Bytes of the largest matrix of the first layers in a GGUF file, where a layer's experts are one matrix."""
+    return max(_largest_by_layer(model, scheme, tables)[:layers], default=0)
+
+
+@lru_cache(maxsize=512)
+def _largest_by_layer(model: ModelFacts, scheme: Scheme, tables: GgufTables) -> tuple[int, ...]:
     mix = find_dynamic(model, scheme.name, tables)
     ftype = mix.base if mix else scheme.name
-    sizes = [
-        tensor.each * tensor.rows * ggml_type.row_bytes(tensor.columns)
-        for tensor in lay_out(model)
-        if tensor.role in LINEAR_ROLES and tensor.layers
-        for layer, ggml_type in zip(tensor.layers, layer_types(model, tensor, ftype, tables), strict=True)
-        if layer in held
-    ]
-    return max(sizes, default=0)
+    largest = [0] * model.num_layers
+    for tensor in lay_out(model):
+        if tensor.role in LINEAR_ROLES and tensor.layers:
+            types = layer_types(model, tensor, ftype, tables)
+            for layer, ggml_type in zip(tensor.layers, types, strict=True):
+                size = tensor.each * tensor.rows * ggml_type.row_bytes(tensor.columns)
+                largest[layer] = max(largest[layer], size)
+    return tuple(largest)
 
 
 def _scale(stored: StoredBytes, factor: float) -> StoredBytes:

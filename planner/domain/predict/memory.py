@@ -323,7 +323,7 @@ def _copied_to_compute(model: ModelFacts, scheme: Scheme, placement: Placement, 
     """
     if not placement.offload or not scheme.is_gguf_mix:
         return Constant(0, 0, 0, "no layer of a GGUF file in host memory")
-    largest = largest_matrix_bytes(model, scheme, range(placement.offload), gguf)
+    largest = largest_matrix_bytes(model, scheme, placement.offload, gguf)
     return Constant(0, largest, largest, "the largest matrix in host memory")
 
 
