@@ -13,9 +13,10 @@ from planner.domain.facts.gguf import DynamicMix, GgmlType, MixRule, make_tables
 from planner.domain.facts.hardware import DeviceKind, Target, make_device
 from planner.domain.facts.kernels import Condition, EngineRule, Rulebook, RuleRole
 from planner.domain.facts.scheme import NativeStorage, Prebuilt, Recipe, ScaleLayout, Scheme
-from planner.domain.facts.versions import just_after, read_version
+from planner.domain.facts.versions import read_version
 from planner.domain.predict.constants import Constant
 from planner.domain.predict.engine_defaults import CARDS, EngineDefault
+from planner.sources.engine_models import make_model_rules
 from planner.sources.tables import Row, make_accelerator, read_rows, split, to_int
 
 BARE_VERSION = re.compile(r"[\d.]+")
@@ -56,7 +57,7 @@ def make_planning_tables(rows: Mapping[str, Sequence[Row]]) -> Tables:
         rulebook=Rulebook(
             [
                 *(make_rule(row) for row in rows["engine_rules"]),
-                *(rule for row in rows["engine_models"] for rule in make_model_rules(row)),
+                *make_model_rules(rows["engine_models"]),
             ]
         ),
         gguf=make_tables(
@@ -203,43 +204,6 @@ def make_rule(row: Row) -> EngineRule:
         message=row["message"],
         way_out=split(row["way_out"]),
         source=row["source_ref"],
-    )
-
-
-def make_model_rules(row: Row) -> Iterable[EngineRule]:
-    """Two rules of one row of `engine_models.csv`: releases that do not know an architecture, and those in doubt.
-
-    Between the last release read without it and the first read with it nobody looked; from `fallback_since` on
-    the engine tries what it does not know by way of transformers.
-    """
-    architecture, engine = row["architecture"], row["engine"]
-    absent, since = read_version(row["absent_in"]) or (), read_version(row["since"]) or ()
-    fallback = read_version(row["fallback_since"]) or since
-    surely = min(just_after(absent), fallback)
-    yield EngineRule(
-        rule_id=f"{engine}-without-{architecture}",
-        engines=(engine,),
-        role="refuses",
-        architectures=(architecture,),
-        before=surely,
-        code="engine.unknown_model",
-        message=f"{engine} {{version}} does not know {architecture}: {row['since']} does, "
-        f"{row['absent_in']} does not",
-        way_out=(f"{engine} {row['since']} or newer",),
-        source=row["source"],
-    )
-    yield EngineRule(
-        rule_id=f"{engine}-doubtful-{architecture}",
-        engines=(engine,),
-        role="doubts",
-        architectures=(architecture,),
-        since=surely,
-        before=since,
-        code="unknown.model_support",
-        message=f"{engine} knows {architecture} by itself from {row['since']} on at the latest; whether {{version}} "
-        "runs it, by way of transformers or at all, is not known",
-        way_out=(f"{engine} {row['since']} or newer",),
-        source=row["source"],
     )
 
 

@@ -133,6 +133,8 @@ class EngineRule:
     """Empty: any method."""
     architectures: tuple[str, ...] = ()
     """Empty: any architecture."""
+    other_architectures: frozenset[str] = frozenset()
+    """Where given, the row is about models of no architecture in it."""
     since: Version | None = None
     """First version it speaks of; None: the oldest."""
     before: Version | None = None
@@ -153,6 +155,7 @@ class EngineRule:
         """Whether the row is about this scheme, format, method and architecture, in whatever version."""
         return (
             (not self.architectures or load.model.architecture in self.architectures)
+            and (not self.other_architectures or load.model.architecture not in self.other_architectures)
             and (not self.schemes or any(_is_named(load.scheme.name, name) for name in self.schemes))
             and (not self.formats or load.scheme.format in self.formats)
             and (not self.methods or load.method in self.methods)

@@ -213,6 +213,22 @@ def test_models_that_a_version_does_not_know(a_load, a_model, tables, version, c
     assert [finding.code for finding in findings] == ([code] if code else [])
 
 
+@pytest.mark.parametrize(
+    ("architecture", "version", "code"),
+    [
+        pytest.param("QWenLMHeadModel", "0.23.0", None, id="its-last"),
+        pytest.param("QWenLMHeadModel", "0.24.0", "engine.unknown_model", id="dropped"),
+        pytest.param("QWenLMHeadModel", "", "engine.unknown_model", id="dropped-now"),
+        pytest.param("MadeUpForCausalLM", "", "unknown.model_support", id="named-nowhere"),
+    ],
+)
+def test_models_that_an_engine_dropped_or_never_knew(a_load, a_model, tables, architecture, version, code):
+    model = a_model(architecture=architecture)
+    load = a_load("F16", "safetensors", model=model, group_size=None, version=read_version(version))
+    _, findings = find_kernel(load, tables.rulebook)
+    assert [finding.code for finding in findings] == ([code] if code else [])
+
+
 def test_a_fork_without_rules_is_not_judged_by_its_parent(a_load, tables):
     assert find_kernel(a_load(engine="vllm-ascend"), tables.rulebook)[0] is None
 
