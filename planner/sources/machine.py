@@ -16,6 +16,7 @@ from planner.domain.choose.placements import MOST_RANKS
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Device, Target, make_device
 from planner.domain.facts.hardware_cpu import refuse_without_memory
+from planner.domain.facts.hardware_described import BY_HAND
 from planner.domain.facts.hardware_links import describe_link
 from planner.domain.facts.hardware_names import AcceleratorNames
 from planner.domain.facts.hardware_target import check_ecc, check_kinds, split_card
@@ -158,7 +159,7 @@ def _assumptions(device: Device, *, is_memory_advertised: bool) -> list[str]:
     ecc = f"ECC {'on' if device.ecc else 'off'}, " if is_worth_saying else ""
     desktop = " (no desktop either)" if is_desktop else ""
     said = [f"{device.label}: as its table row says, {ecc}nothing else running on it{desktop}"]
-    if device.source == "described by hand":
+    if device.source == BY_HAND:
         said = []
     elif is_memory_advertised and device.kind == "gpu":
         said.append(

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Accelerator
+from planner.domain.facts.hardware_described import BY_HAND
 from planner.domain.facts.spellings import shorten
 from planner.domain.units import GIB
 
@@ -78,7 +79,7 @@ def describe_processor(words: str, memory_gib: float | None, rest: str) -> Accel
         int8_ops=None,
         nvlink_bytes_per_s=None,
         form="unified",
-        source="described by hand",
+        source=BY_HAND,
         reserved_bytes=SYSTEM_BYTES,
     )
 

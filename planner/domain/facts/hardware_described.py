@@ -31,6 +31,15 @@ ARCHITECTURES = {
 
 MEMORY = re.compile(r"(?<![a-z\d.])(\d+(?:\.\d+)?)\s*(gib|gb|g|mib|tib|tb)\b(?!/s)")
 BANDWIDTH = re.compile(r"(?<![a-z\d.])(\d+(?:\.\d+)?)\s*(t|g)i?b/s")
+BY_HAND = "described by hand"
+"""Source of a card that somebody described."""
+GIB_OF = {"mib": 1 / 1024, "tb": 1024, "tib": 1024}
+"""GiB of one unit of memory; of gigabytes, as vendors write them, one."""
+_PLAIN_WORDS = """
+a an and at bandwidth card cards each gpu gpus graphics memory nvidia of per ram the unknown vram with
+"""
+PLAIN_WORDS = frozenset(_PLAIN_WORDS.split())
+"""Words that say nothing beside a description."""
 CAPABILITY = re.compile(r"\bsm[ _]?(\d{2,3})\b|\b(?:cc|compute capability)\s*(\d{1,2}\.\d)\b")
 
 
@@ -57,7 +66,16 @@ def describe_by_hand(words: str) -> Accelerator | None:
     if architecture is None:
         known = ", ".join(f"sm{number}" for number in ARCHITECTURES)
         raise BadInput("gpu.description", f"no NVIDIA GPU has compute capability sm{sm}; known are {known}.")
-    gib = float(memory[1])
+    rest = MEMORY.sub(" ", BANDWIDTH.sub(" ", CAPABILITY.sub(" ", text)))
+    beside = [word for word in re.findall(r"[^\s,;()]+", rest) if word not in PLAIN_WORDS]
+    if beside or len(MEMORY.findall(text)) > 1:
+        what = f'"{shorten(" ".join(beside))}"' if beside else "a second size of memory"
+        raise BadInput(
+            "gpu.description",
+            f'{what} beside a card described by hand is not understood: "{shorten(words)}". Name a card, or '
+            "describe one: `48GB 768GB/s sm86`.",
+        )
+    gib = float(memory[1]) * GIB_OF.get(memory[2], 1)
     rate = float(bandwidth[1]) * (1e12 if bandwidth[2] == "t" else 1e9)
     if gib <= 0 or rate <= 0:
         raise BadInput("gpu.description", f'"{shorten(words)}" describes a card without memory or bandwidth.')
@@ -76,5 +94,5 @@ def describe_by_hand(words: str) -> Accelerator | None:
         int8_ops=None,
         nvlink_bytes_per_s=None,
         form="",
-        source="described by hand",
+        source=BY_HAND,
     )

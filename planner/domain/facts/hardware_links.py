@@ -5,6 +5,7 @@ from itertools import combinations
 
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Device, LinkKind
+from planner.domain.facts.hardware_described import BY_HAND
 
 BRIDGED = 2
 """Cards that one NVLink bridge joins (NVIDIA: PCIe cards with bridges come in pairs)."""
@@ -69,4 +70,5 @@ def _are_on_a_board(devices: Sequence[Device]) -> bool:
 
 
 def _has_nvlink(device: Device) -> bool:
-    return bool(device.nvlink_bytes_per_s) or device.form in BOARD_FORMS
+    """Whether it has NVLink, by its row or its form; of a card that was described nobody else knows."""
+    return bool(device.nvlink_bytes_per_s) or device.form in BOARD_FORMS or device.source == BY_HAND

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from planner.domain.facts.hardware_described import MEMORY
+from planner.domain.facts.hardware_described import GIB_OF, MEMORY
 
 _NOISE_WORDS = """
 nvidia amd apple intel geforce tesla radeon instinct gpu gpus graphics card cards generation edition
@@ -69,7 +69,7 @@ def read_memory_gib(text: str) -> float | None:
     found = MEMORY.search(text.lower())
     if found is None:
         return None
-    return float(found[1]) * {"mib": 1 / 1024, "tb": 1024, "tib": 1024}.get(found[2], 1)
+    return float(found[1]) * GIB_OF.get(found[2], 1)
 
 
 def leave_out_memory(text: str) -> str:

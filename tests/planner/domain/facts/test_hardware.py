@@ -140,6 +140,7 @@ def test_kinds_are_not_mixed(device):
         pytest.param("A6000", 4, "nvlink", "pcie", "joins two", id="a-bridge-joins-two"),
         pytest.param("A6000", 2, "pcie", "pcie", "", id="pcie-said"),
         pytest.param("4090", 2, None, "pcie", "", id="no-nvlink-at-all"),
+        pytest.param("48GB 768GB/s sm86", 2, "nvlink", "nvlink", "", id="described-and-said"),
         pytest.param("H100 80GB SXM", 8, None, "nvlink", "as on boards", id="on-a-board"),
         pytest.param("mi300x", 8, None, None, "", id="another-maker"),
         pytest.param("H100 80GB SXM 1g.20gb", 2, None, None, "replica", id="instances"),

@@ -147,6 +147,10 @@ def test_asks_when_cards_differ(cards, words, choices):
         pytest.param("RTX 4090 48GB", "gpu.memory", "24 GiB", id="contradicting-memory"),
         pytest.param("A100 60GB", "gpu.memory", "40 GiB or 80 GiB", id="no-such-option"),
         pytest.param("48GB 768GB/s", "gpu.description", "compute capability", id="half-described"),
+        pytest.param(
+            "48GB 768GB/s sm86 4090", "gpu.description", '"4090" beside', id="a-name-beside-a-description"
+        ),
+        pytest.param("48GB 24GB 768GB/s sm86", "gpu.description", "second size", id="two-sizes"),
         pytest.param("48GB 768GB/s sm42", "gpu.description", "sm42", id="no-such-capability"),
         pytest.param("1g.20gb", "gpu.mig", "of which card", id="mig-of-no-card"),
         pytest.param("A6000 3g.40gb", "gpu.mig", "cannot be divided", id="no-mig"),
