@@ -31,7 +31,7 @@ def open_workshop(settings: Settings) -> Workshop:
     from planner.sources.clock import SystemClock
     from planner.sources.hosts import Hosts
     from planner.sources.machine import Machine
-    from planner.sources.tables import make_accelerator, make_model, make_traits
+    from planner.sources.tables import make_accelerator, make_model, make_rented_machine, make_traits
     from planner.store.audit import run_audit_query
     from planner.store.connection import open_database
     from planner.store.counts import CountStore
@@ -50,11 +50,12 @@ def open_workshop(settings: Settings) -> Workshop:
     traits = {row["architecture"]: make_traits(row) for row in knowledge.rows("architectures")}
     hosts = HostStore(database)
     names = AcceleratorNames([make_accelerator(row) for row in knowledge.rows("accelerators")])
+    rented = [make_rented_machine(row) for row in knowledge.rows("rented_machines")]
     return Workshop(
         catalog=Catalog(
             [make_model(row, traits) for row in knowledge.rows("models")], traits, settings.cache / "models"
         ),
-        inventory=Hosts(Machine(names, settings.home), names, hosts, records, clock),
+        inventory=Hosts(Machine(names, settings.home, rented), names, hosts, records, clock),
         knowledge=knowledge,
         decisions=records,
         jobs=records,

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from planner.domain.choose.placements import MOST_RANKS
@@ -19,6 +20,7 @@ from planner.domain.facts.hardware_cpu import refuse_without_memory
 from planner.domain.facts.hardware_described import BY_HAND
 from planner.domain.facts.hardware_links import describe_link
 from planner.domain.facts.hardware_names import AcceleratorNames
+from planner.domain.facts.hardware_rented import RentedMachine, find_rented
 from planner.domain.facts.hardware_target import check_ecc, check_kinds, split_card
 from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.units import GIB, MIB, format_gib
@@ -35,8 +37,9 @@ COPY_ROUNDS = 4
 class Machine:
     """Targets from words and from this machine."""
 
-    def __init__(self, names: AcceleratorNames, home: Path) -> None:
+    def __init__(self, names: AcceleratorNames, home: Path, rented: Sequence[RentedMachine] = ()) -> None:
         self._names = names
+        self._rented = rented
         self._home = home
         self._measuring = threading.Lock()
 
@@ -72,6 +75,9 @@ class Machine:
 
     def _describe(self, ask: DeviceAsk) -> tuple[list[Device], list[str]]:
         """The devices of one group as the tables describe them, and what is taken for granted."""
+        rented = find_rented(ask.words, self._rented)
+        if rented is not None:
+            return self._describe_rented(ask, rented)
         match = self._names.resolve(ask.words)
         row = match.accelerator
         if row.kind == "cpu" and row.memory_gib is None:
@@ -98,6 +104,20 @@ class Machine:
                 f"{device.label}: {ask.count} machines; splitting a model over them needs an engine's network mode"
             )
         return [device] * (ask.count * row.devices_per_card), said
+
+    def _describe_rented(self, ask: DeviceAsk, rented: RentedMachine) -> tuple[list[Device], list[str]]:
+        """The cards of one machine of a cloud.
+
+        Raises:
+            BadInput: `request.count`, several machines, over which nothing is split.
+        """
+        if ask.count > 1:
+            raise BadInput(
+                "request.count",
+                f"{ask.count} x {ask.words} are {ask.count} hosts, and a plan is for one: plan for `{ask.words}`.",
+            )
+        devices, said = self._describe(replace(ask, count=rented.count, words=rented.device))
+        return devices, [f"{ask.words} has {rented.count} × {devices[0].label}", *said]
 
     def _this_machine(self, *, cpu_only: bool) -> Target:
         total, available = read_memory()

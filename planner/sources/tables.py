@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from planner.domain.errors import BadInput
 from planner.domain.facts.hardware import Accelerator
+from planner.domain.facts.hardware_rented import RentedMachine
 from planner.domain.facts.model import Indexer, ModelFacts, Traits
 from planner.domain.facts.spellings import Spelling
 from planner.domain.units import MIB
@@ -118,6 +119,13 @@ def make_accelerator(row: Row) -> Accelerator:
         mig_slices=to_int(row["mig_slices"]),
         devices_per_card=to_int(row["devices_per_card"]) or 1,
         model_pattern=row["model_pattern"],
+    )
+
+
+def make_rented_machine(row: Row) -> RentedMachine:
+    """One machine of a cloud from its row."""
+    return RentedMachine(
+        pattern=row["pattern"], device=row["device"], count=int(row["count"]), source=row["source"]
     )
 
 

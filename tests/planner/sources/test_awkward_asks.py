@@ -1,5 +1,6 @@
 """What people type for devices, awkwardly: the target it means, or the code and exit status of a clear refusal."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,16 +9,16 @@ from planner.domain.errors import BitwrightError
 from planner.domain.facts.hardware_names import AcceleratorNames
 from planner.domain.facts.request import parse_request
 from planner.sources.machine import Machine
-from planner.sources.tables import read_accelerators
+from planner.sources.tables import make_rented_machine, read_accelerators, read_rows
 
 DATA = Path(__file__).parents[3] / "data"
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
-    return Machine(
-        AcceleratorNames(read_accelerators(DATA / "accelerators.csv")), tmp_path_factory.mktemp("home")
-    )
+    names = AcceleratorNames(read_accelerators(DATA / "accelerators.csv"))
+    rented = list(read_rows(DATA / "rented_machines.csv", make_rented_machine))
+    return Machine(names, tmp_path_factory.mktemp("home"), rented)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,10 @@ def machine(tmp_path_factory):
         ("8 channel DDR5-4800 256GB", "1 × CPU of 256 GiB, 307.2 GB/s"),
         ("64GB RAM", "1 × CPU of 64 GiB"),
         ("colab T4", "1 × T4"),
+        ("g5.12xlarge", "4 × A10G"),
+        ("p4d.24xlarge", "8 × A100 40GB SXM4"),
+        ("a3-highgpu-8g", "8 × H100 80GB SXM5"),
+        ("Standard_NC80adis_H100_v5", "2 × H100 NVL 94GB"),
         ("GB200 NVL72", "1 × GB200"),
         ("NVIDIA A100-SXM4-80GB", "1 × A100 80GB SXM4"),
         ("RTX PRO 6000 Max-Q", "1 × RTX PRO 6000 Blackwell Max-Q Workstation Edition"),
@@ -82,6 +87,7 @@ def test_is_the_target_that_was_meant(machine, words, label):
         ("-2x A6000", "request.count", 2),
         ("1000000x A6000", "request.count", 2),
         ("2x cpu", "request.count", 2),
+        ("2x p5.48xlarge", "request.count", 2),
         ("2x EPYC 9654 384GB", "request.count", 2),
         ("EPYC 9654", "cpu.memory", 2),
         ("A100 60GB", "gpu.memory", 2),
@@ -114,3 +120,10 @@ def test_more_cards_than_a_host_holds_are_said(machine):
         "one host" in said
         for said in machine.find_target(parse_request("demo for 64x A6000").devices).assumed
     )
+
+
+def test_every_rented_machine_has_cards_of_the_table():
+    names = {row.name for row in read_accelerators(DATA / "accelerators.csv")}
+    machines = list(read_rows(DATA / "rented_machines.csv", make_rented_machine))
+    assert {machine.device for machine in machines} <= names
+    assert all(re.compile(machine.pattern) and machine.count <= 16 for machine in machines)
