@@ -13,6 +13,9 @@ kept rotary tables of the model's whole length. Beside all of it stand cuBLAS's 
 exllama unpacks the widest 4-bit matrix, the head that FP8 checkpoints of tied models keep apart, and AutoAWQ's
 rotary tables. The rests that the allocator does not split off count as weights (torch_allocator.py).
 
+AutoAWQ's own benchmark prints what torch has reserved, which nothing gives back: the feed-forward or the parts
+that were joined, whichever is more, and then the prompt's logits beside it.
+
 Figures printed for 4.50 and later (Qwen3's) hold no prompt moment: they are what is held, and a prompt's peak is
 only the high end. Known error on hf-peak rows of `evidence/memory_truth.csv` stands in `data/engine_memory.csv`.
 """
@@ -31,6 +34,8 @@ ENGINE = "transformers"
 HOPPER = 90
 """Compute capability from which cuBLAS asks for 32 MiB instead of 8.1."""
 WORKSPACE = {False: 8.125 * MIB, True: 32 * MIB}
+JOINED_IN_FILE = frozenset({"FalconForCausalLM", "MptForCausalLM", "BloomForCausalLM", "Phi3ForCausalLM"})
+"""Architectures whose queries, keys and values are one matrix in the checkpoint already."""
 TABLE_BYTES = 4
 """Cosine and sine of one rotary angle in 16 bits."""
 
@@ -93,9 +98,22 @@ def _prompt_bytes(share: Share, prompt: int, constants: MemoryConstants) -> floa
     feed = 2 * prompt * (hidden * model.hidden_size + inner * widest_feed_forward(model))
     last = share.sequences * model.vocab_size * constants[ENGINE, "sampler_bytes"].likely
     logits = prompt * model.vocab_size * constants[ENGINE, "prompt_logit_bytes"].likely
+    if constants[ENGINE, "reserved"].likely:
+        return max(feed, _fused_bytes(share)) + (logits if share.is_last else 0.0)
     if not share.is_last:
         return feed
     return max(feed, logits + 2 * prompt * model.hidden_size if logits else 0.0) + last
+
+
+def _fused_bytes(share: Share) -> float:
+    """Queries, keys and values that were loaded apart and then joined: freed, and still reserved."""
+    model = share.model
+    if model.architecture in JOINED_IN_FILE:
+        return 0.0
+    bits = share.scheme.weight_bits
+    own = range(share.first, share.first + share.layers)
+    parts = (part for part in lay_out(model) if part.role in {"q", "k", "v"})
+    return sum(part.elements * bits / 8 for part in parts for layer in part.layers if layer in own)
 
 
 def _kept_logits(share: Share, prompt: int, constants: MemoryConstants) -> float:
