@@ -140,11 +140,12 @@ def split(tables):
 @LIGHT
 @given(model=MODELS, tp=st.sampled_from([2, 4, 8]), pick=st.integers(0, 99))
 def test_shards_add_up_to_the_whole(split, model, tp, pick):
-    """Ranks together hold the checkpoint, and beyond it only what the split repeats: norms, towers, padding."""
+    """Ranks together hold the checkpoint, and beyond it what is repeated: norms, towers, positions, padding."""
     facts = CATALOGUE[model]
     assume(facts.attention in {"mha", "gqa"} and facts.num_kv_heads % tp == 0 and not facts.num_experts)
     whole, rank = split(facts, pick, tp)
-    towers = (tp - 1) * 2 * facts.loaded_extra_params
+    positions = facts.max_position * facts.hidden_size if facts.traits and facts.traits.positions else 0
+    towers = (tp - 1) * 2 * (facts.loaded_extra_params + 1.01 * positions)
     padding = 4 * 64 * tp * facts.hidden_size
     assert whole <= tp * rank <= 1.02 * whole + towers + padding
 
