@@ -327,7 +327,7 @@ def test_a_relative_has_constants_of_its_own(estimate):
 
 
 def test_what_was_joined_stays_reserved_in_autoawqs_benchmark(estimate):
-    """AutoAWQ README, fused GEMM kernel: CodeLlama-34B 19.05 GiB at 128 tokens, 1.9 of it its parts before joining."""
+    """AutoAWQ README, fused GEMM kernel: CodeLlama-34B takes 19.05 GiB, 1.9 of it parts before joining."""
     fields = {"model": "codellama/CodeLlama-34b-hf", "scheme": "AWQ-INT4", "device": "RTX 4090", "count": 1}
     found = estimate(**fields, context=128, concurrency=1, engine="AutoAWQ fused (GEMM kernel)")
     assert found["all_devices_bytes"] == pytest.approx(19.05 * 2**30, rel=0.01)
