@@ -4,8 +4,8 @@
     segments           an allocation of 10 MiB or more takes whole 2 MiB segments; what is left of the last one is
                        lost to others when it is at most 1 MiB (PyTorch, c10/cuda/CUDACachingAllocator)
     rotary table       positions x rotary width x 2 bytes, once, on every rank
-    repacking          4-bit kernels copy one matrix at a time into their own order: the peak that engines print
-                       holds one more copy of the last layer's largest matrix
+    repacking          weight-only kernels copy one matrix at a time into their own order: the peak that engines
+                       print holds one more copy of the last layer's largest matrix
     latent attention   the up-projection is kept a second time, unpacked, to be absorbed into query and output
     padded experts     MXFP4 kernels pad an expert's inner width to a multiple of 256
     expert parallel    a rank holds whole experts, its share of them
@@ -40,13 +40,24 @@ EXPERT_PADDING = {"MXFP4": 256}
 """gpt-oss-20b takes 13.47 GiB in vLLM 0.11: 12.82 as stored, its experts' 2880 columns padded to 3072."""
 REPACKED = re.compile(r"W[2348]A16")
 """Schemes whose integer weights are turned into the kernel's order when they are loaded (Marlin, Machete)."""
+REPACKED_BELOW = (("FP8", 89), ("MXFP4", 90), ("NVFP4", 100))
+"""Beginnings of floating schemes that cards below a compute capability (times ten) run by Marlin as well."""
 
 
 @lru_cache(maxsize=4096)
 def engine_rank_bytes(
-    model: ModelFacts, scheme: Scheme, group_size: int | None, *, tp: int, ep: int = 1
+    model: ModelFacts,
+    scheme: Scheme,
+    group_size: int | None,
+    *,
+    tp: int,
+    ep: int = 1,
+    repacks: bool | None = None,
 ) -> StoredBytes:
-    """Bytes that the worst of `tp` ranks allocates; experts are spread whole over `ep` ranks when it is above 1."""
+    """Bytes that the worst of `tp` ranks allocates; experts are spread whole over `ep` ranks when it is above 1.
+
+    `repacks` says whether the card's kernel turns weights over (`is_repacked`); None: as on the newest card.
+    """
     by_layer = [0] * model.num_layers
     parts = dict.fromkeys(("embedding", "lookup", "head", "other"), 0)
     experts = 0
@@ -76,7 +87,9 @@ def engine_rank_bytes(
     for group in fused.values():
         for layer, weights in group.items():
             by_layer[layer] += _allocated(weights) - weights
-    parts["other"] += _rotary_table(model) + _repacking(model, scheme, fused)
+    parts["other"] += _rotary_table(model)
+    if is_repacked(scheme, None) if repacks is None else repacks:
+        parts["other"] += max(group.get(model.num_layers - 1, 0) for group in fused.values())
     return StoredBytes(tuple(by_layer), experts=experts, **parts)
 
 
@@ -107,8 +120,12 @@ def _rotary_table(model: ModelFacts) -> int:
     return 2 * model.max_position * width
 
 
-def _repacking(model: ModelFacts, scheme: Scheme, fused: dict[str, dict[int, int]]) -> int:
-    """One more copy of the largest matrix of the last layer, while it is turned into the kernel's order."""
-    if scheme.is_gguf_mix or not REPACKED.fullmatch(scheme.name):
-        return 0
-    return max(group.get(model.num_layers - 1, 0) for group in fused.values())
+def is_repacked(scheme: Scheme, sm: int | None) -> bool:
+    """Whether loading makes one more copy of a matrix, while it is turned into the order of the card's kernel."""
+    if scheme.is_gguf_mix:
+        return False
+    if REPACKED.fullmatch(scheme.name):
+        return True
+    return sm is not None and any(
+        scheme.name.startswith(name) and sm < native for name, native in REPACKED_BELOW
+    )

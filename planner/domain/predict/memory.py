@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from planner.domain.facts.engine_weights import engine_rank_bytes
+from planner.domain.facts.engine_weights import engine_rank_bytes, is_repacked
 from planner.domain.facts.gguf import GgufTables, find_dynamic
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Placement
@@ -255,8 +255,15 @@ def _stages(
 ) -> tuple[_Stage, ...]:
     """Every stage whose device may be the worst: of one replica on equal shards, of each on uneven devices."""
     if engine not in LAYER_SPLIT or (placement.tp > 1 and not scheme.is_gguf_mix):
-        stored = engine_rank_bytes(model, scheme, group_size, tp=placement.tp, ep=placement.ep)
         smallest = min(devices, key=lambda device: device.available_bytes)
+        stored = engine_rank_bytes(
+            model,
+            scheme,
+            group_size,
+            tp=placement.tp,
+            ep=placement.ep,
+            repacks=is_repacked(scheme, smallest.sm),
+        )
         counts = _even_split(model.num_layers, placement.pp)
         copies = placement.tp * placement.dp
         return tuple(_fill(model, stored, [smallest] * placement.pp, counts, copies, host_embedding=False))

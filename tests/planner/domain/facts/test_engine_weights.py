@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from planner.domain.facts.engine_weights import engine_rank_bytes
+from planner.domain.facts.engine_weights import engine_rank_bytes, is_repacked
 from planner.domain.facts.scheme import nominal_scheme
 from planner.domain.facts.storage import rank_bytes
 from planner.domain.units import GIB, MIB
@@ -71,6 +71,20 @@ def rank_of(tables, catalogue_model):
 )
 def test_a_rank_takes_what_vllm_printed(rank_of, asked, printed_gib):
     assert rank_of(**asked).total / GIB == pytest.approx(printed_gib, rel=0.005)
+
+
+def test_cards_without_the_arithmetic_turn_the_weights_over(tables, catalogue_model):
+    row = replace(tables.schemes["MXFP4", "compressed-tensors"], left=frozenset({"q", "k", "v", "o"}))
+    model = catalogue_model("openai/gpt-oss-20b")
+    ampere, hopper = (
+        engine_rank_bytes(model, row, 32, tp=1, repacks=is_repacked(row, sm)).total / GIB for sm in (80, 90)
+    )
+    assert ampere == pytest.approx(
+        13.72, rel=0.005
+    )  # a startup log of vLLM 0.19.0 on an A100 (myoceane.fr, 2026-04)
+    assert hopper == pytest.approx(13.47, rel=0.005)  # evidence/memory_truth.csv, vLLM 0.11.0 on an H100
+    assert is_repacked(tables.schemes["FP8_DYNAMIC", "compressed-tensors"], 86)
+    assert not is_repacked(tables.schemes["BF16", "safetensors"], 70)
 
 
 def test_the_rest_of_a_segment_is_lost_when_it_is_small(rank_of, catalogue_model, tables):
