@@ -169,7 +169,11 @@ class EngineRule:
     def failing(self, load: Load) -> list[Finding]:
         """A finding for every condition that does not hold."""
         found = [condition.check(load, condition.argument) for condition in self.conditions]
-        return [replace(finding, source=self.source) for finding in found if finding is not None]
+        return [
+            replace(finding, source=self.source, way_out=(*finding.way_out, *self.way_out))
+            for finding in found
+            if finding is not None
+        ]
 
     def as_finding(self, load: Load, code: str, message: str) -> Finding:
         """The row's own sentence about this load, or `message` where it has none."""

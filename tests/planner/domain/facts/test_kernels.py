@@ -130,8 +130,8 @@ TURING, ADA, BLACKWELL, B200 = (
         pytest.param("W4A16", "compressed-tensors", TURING, "0.12.0", "marlin", id="ct-turing-012"),
         pytest.param("W4A16", "gptq", TURING, "0.5.3", "exllama gptq_gemm", id="gptq-turing-053"),
         pytest.param("W4A16", "gptq", TURING, "0.5.4", "capability.too_old", id="gptq-turing-054"),
-        pytest.param("W4A16", "gptq", V100, "0.21.0", "exllama", id="gptq-volta-021"),
-        pytest.param("W4A16", "gptq", V100, "", "unknown.engine_rule", id="gptq-volta-now"),
+        pytest.param("W4A16", "gptq", V100, "0.19.1", "exllama", id="gptq-volta-019"),
+        pytest.param("W4A16", "gptq", V100, "", "capability.too_old", id="gptq-volta-now"),
         pytest.param("W4A16", "awq", TURING, "0.4.2", "awq gemm", id="awq-turing"),
         pytest.param("W4A16", "awq", V100, "0.4.2", "capability.too_old", id="awq-volta"),
         # 3 and 2 bits: GPTQ before 0.22; what came after needs a package of its own.
@@ -189,6 +189,21 @@ def test_tiles_are_padded_by_new_vllm_alone(a_load, tables, engine, version, loa
     if not loads:
         assert [finding.code for finding in findings] == ["shape.not_multiple"]
         assert "4160 columns on a rank / 128 = 32.5" in findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("card", "version", "loads"),
+    [
+        pytest.param("NVIDIA P100 16GB PCIe", "0.6.3", False, id="pascal"),
+        pytest.param(V100, "0.19.1", True, id="volta-019"),
+        pytest.param(V100, "0.21.0", False, id="volta-021"),
+        pytest.param(T4, "", True, id="turing"),
+    ],
+)
+def test_vllm_itself_asks_for_a_capability(a_load, tables, card, version, loads):
+    load = a_load("F16", "safetensors", card=card, group_size=None, version=read_version(version))
+    kernel, findings = find_kernel(load, tables.rulebook)
+    assert (kernel is not None, not findings) == (loads, loads)
 
 
 def test_a_refused_version_names_the_versions_that_load(a_load, tables):
