@@ -49,7 +49,11 @@ def judge_candidate(
     used = target.devices[: candidate.placement.devices]
     loading = _judge(make_load(candidate, model, target), tables)
     over = memory_finding(memory, bounded=candidate.engine == "vllm" and is_uneven(used))
-    driver = judge_driver(candidate.engine, target.cuda, target.driver, least_able(used).sm, tables.drivers)
+    driver: tuple[Finding, ...] = ()
+    if target.cuda is not None:
+        driver = judge_driver(
+            candidate.engine, target.cuda, target.driver, least_able(used).sm, tables.drivers
+        )
     found = (
         *loading.findings,
         *judge_placement(candidate.placement, used),

@@ -14,7 +14,7 @@ from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Finding, Placement
 
 MOST_RANKS = 16
-"""Cards that one host holds at most (HGX boards of sixteen A100); tensor parallel over hosts is not weighed."""
+"""Cards that one host holds at most (HGX boards of sixteen A100): no more ranks, and no more stages, are weighed."""
 EVEN = 0.02
 """Devices whose available memory differs by no more than this share are taken as alike."""
 
@@ -45,12 +45,9 @@ def placements(devices: int, split: str) -> list[Placement]:
     found = []
     for dp in _divisors(devices):
         each = devices // dp
-        if split == "layer":
-            found.append(Placement(pp=each, dp=dp))
-        else:
-            ranks = [tp for tp in reversed(_divisors(each)) if tp <= MOST_RANKS]
-            found += [Placement(tp=tp, pp=each // tp, dp=dp) for tp in ranks]
-    return found
+        ranks = [1] if split == "layer" else reversed(_divisors(each))
+        found += [Placement(tp=tp, pp=each // tp, dp=dp) for tp in ranks]
+    return [place for place in found if max(place.tp, place.pp) <= MOST_RANKS]
 
 
 def judge_placement(place: Placement, devices: Sequence[Device]) -> tuple[Finding, ...]:

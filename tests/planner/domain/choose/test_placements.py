@@ -45,6 +45,8 @@ def test_nothing_is_split_over_mig_instances(a_device):
 
 def test_tensor_parallel_stays_within_a_host(cards):
     assert max(place.tp for place in find_placements(cards(64), "tensor")) == 16
+    assert max(place.pp for place in find_placements(cards(64), "layer")) == 16
+    assert find_placements(cards(17), "layer") == [Placement(dp=17), Placement(pp=16)]
 
 
 def test_a_card_that_others_fill_counts_as_smaller(cards):
