@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from planner.domain.errors import Ambiguous, BadInput
-from planner.domain.facts.hardware import Device, Target
+from planner.domain.facts.hardware import Device, LinkKind, Target
 from planner.domain.facts.hardware_names import AcceleratorNames
 from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.facts.request_words import ANY_HOST, HOST_MARK
@@ -20,6 +20,7 @@ from planner.sources.host_devices import HostDevices, read_host_devices
 
 FREE_SHARE = 0.05
 """A card counts as free while others hold no more than this of it: a desktop's windows are no tenant."""
+LINK_NAMES = {"nvlink": "NVLink", "pcie": "PCIe alone"}
 NAME_TOKEN = re.compile(r"[a-z]+\d+[a-z\d]*|\d+[a-z]*|[a-z]+", re.IGNORECASE)
 
 
@@ -58,7 +59,7 @@ class Hosts:
             return self._find_free(asks[0])
         host = self._find_host(asks[0].words.partition(" ")[0].removeprefix(HOST_MARK))
         found = self._look_at(host)
-        return self._make_target(host, found, self._choose_cards(host, found, asks))
+        return self._make_target(host, found, self._choose_cards(host, found, asks), asks[0].link)
 
     def _choose_cards(
         self, host: Host, found: HostDevices, asks: Sequence[DeviceAsk]
@@ -124,7 +125,7 @@ class Hosts:
             there = "; ".join(counts) or f"none of {', '.join(host.name for host in hosts)} has any"
             raise BadInput("host.none_free", f"No host has {ask.count} free {card or 'devices'}: {there}.")
         _, _, _, host, found, chosen = min(fitting, key=lambda item: item[:3])
-        return self._make_target(host, found, chosen)
+        return self._make_target(host, found, chosen, ask.link)
 
     def _name_card(self, card: str) -> str:
         """The row that words mean; empty where they are several, which the host's own cards may tell apart."""
@@ -136,7 +137,13 @@ class Hosts:
     def _look_at(self, host: Host) -> HostDevices:
         return read_host_devices(host, self._claims.list_running_jobs(host.name), self._names)
 
-    def _make_target(self, host: Host, found: HostDevices, chosen: tuple[Device, ...] | None) -> Target:
+    def _make_target(
+        self,
+        host: Host,
+        found: HostDevices,
+        chosen: tuple[Device, ...] | None,
+        asked_link: LinkKind | None = None,
+    ) -> Target:
         age = format_seconds(host.age_seconds)
         said = f"{host.name} as it was {age} ago"
         if judge_host(host) == "stale":
@@ -146,16 +153,22 @@ class Hosts:
             )
         devices = chosen or found.devices
         driver = host.snapshot.get("driver") or {}
+        link = found.link(devices)
+        joined: tuple[str, ...] = ()
+        if asked_link and link and asked_link != link:
+            joined = (
+                f"{host.name} tells of {LINK_NAMES[link]} between these cards, and that is planned with",
+            )
         return Target(
             devices=devices,
-            link=found.link(devices),
+            link=link,
             driver=driver.get("version"),
             cuda=driver.get("cuda"),
             host=host.name,
             ram_bytes=found.ram_bytes,
             cpu_cores=host.snapshot["cpu"]["cores"],
             disk_free_bytes=host.snapshot["disk_free_bytes"],
-            assumed=(said, *found.said),
+            assumed=(said, *joined, *found.said),
         )
 
 

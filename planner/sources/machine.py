@@ -101,7 +101,7 @@ class Machine:
             )
         if device.kind == "unified" and ask.count > 1:
             said.append(
-                f"{device.label}: {ask.count} machines; splitting a model over them needs an engine's network mode"
+                f"{device.label}: {ask.count} machines; only Ray splits a model over them, at PCIe's pace at best"
             )
         return [device] * (ask.count * row.devices_per_card), said
 

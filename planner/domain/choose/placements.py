@@ -3,7 +3,7 @@
 All devices are used: tensor x pipeline x replicas, or layers x replicas. Where they are uneven, the larger ones alone
 are weighed too, because equal shards are bounded by the smallest; so is the largest power of two of them, because
 heads rarely divide by three. Experts are spread whole over the ranks, too. MIG
-instances serve replicas: nothing is split over them.
+instances serve replicas: nothing is split over them; nor are layers over machines with unified memory.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,8 @@ def find_placements(devices: Sequence[Device], split: str, experts: int = 0) -> 
         split: `tensor` or `layer`, the engine's way of spreading one replica.
         experts: of the model; where they divide by the ranks of one stage, each rank may hold whole ones.
     """
-    if any(device.is_instance for device in devices):
+    are_machines = devices[0].kind == "unified" and split == "layer"
+    if are_machines or any(device.is_instance for device in devices):
         return [Placement(dp=len(devices))]
     found = placements(len(devices), split)
     for count in _fewer(devices):

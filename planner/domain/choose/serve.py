@@ -66,6 +66,8 @@ def _vllm_command(
     ):
         if degree > 1:
             parts += [flag, str(degree)]
+    if target.kind == "unified" and placement.tp * placement.pp > 1:
+        parts += ["--distributed-executor-backend", "ray"]
     if placement.ep > 1:
         parts.append("--enable-expert-parallel")
     if candidate.scheme.name == "F16" and candidate.method == "none":

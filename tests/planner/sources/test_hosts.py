@@ -246,6 +246,14 @@ def test_the_way_between_the_cards_comes_from_the_host(plan_for, nvlinks, link):
     assert (target.link, target.cuda, target.devices[0].ecc) == (link, "12.8", True)
 
 
+def test_a_link_that_the_host_does_not_have_is_said(plan_for):
+    host = a_host("gpu-1", a_card(0), a_card(1))
+    told = {**host.snapshot, "links": [{"first": 0, "second": 1, "nvlinks": 0}]}
+    target = plan_for("2x A6000 with NVLink on host:gpu-1", replace(host, snapshot=told))
+    assert target.link == "pcie"
+    assert any("PCIe alone" in said for said in target.assumed)
+
+
 def test_a_mac_is_planned_for_its_gpu(plan_for):
     """64 GiB of unified memory: three quarters may be wired, and 40 GiB are available now."""
     host = a_host("studio")

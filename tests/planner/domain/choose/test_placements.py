@@ -126,3 +126,11 @@ def test_a_split_over_mig_instances_is_refused_with_the_way_out(a_device):
     assert "2 replicas" in finding.way_out[0]
     assert judge_placement(Placement(dp=2), instances) == ()
     assert judge_placement(Placement(tp=2), (a_device(), a_device())) == ()
+
+
+def test_machines_with_unified_memory_are_joined_by_ray_alone(served, a_target):
+    sparks = a_target("NVIDIA GB10 (DGX Spark)", count=2)
+    assert find_placements(sparks.devices, "layer") == [Placement(dp=2)]
+    assert Placement(tp=2) in find_placements(sparks.devices, "tensor")
+    assert "--distributed-executor-backend ray" in served(sparks, "vllm", tp=2)
+    assert "ray" not in served(a_target(count=2), "vllm", tp=2)
