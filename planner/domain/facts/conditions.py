@@ -210,6 +210,19 @@ def pp_is_one(load: Load, argument: str) -> Finding | None:
     )
 
 
+def pp_architecture_in(load: Load, argument: str) -> Finding | None:
+    """`LlamaForCausalLM|…`: only these architectures are dealt out over stages."""
+    if load.placement.pp == 1 or load.model.architecture in argument.split("|"):
+        return None
+    return Finding(
+        code="engine.no_pipeline_parallel",
+        message=f"{load.engine} splits {load.model.architecture} by no layer in this version: "
+        f"pipeline parallel {load.placement.pp} does not apply",
+        numbers={"pp": load.placement.pp},
+        way_out=("tensor parallel or replicas",),
+    )
+
+
 PREDICATES: Mapping[str, Check] = {
     check.__name__: check
     for check in (
@@ -237,6 +250,7 @@ PREDICATES: Mapping[str, Check] = {
         no_act_order,
         no_act_order_over_ranks,
         no_grouped_act_order,
+        pp_architecture_in,
         pp_is_one,
         pp_within_layers,
         rank_columns_multiple,

@@ -249,7 +249,7 @@ def test_a_scheme_without_a_storage_row_is_reckoned_at_the_width_in_its_name(est
     answer = estimate(scheme="AQLM-2bit-1x16")
     # 16-bit codes for 8 weights, beside embedding and head in 16 bits: between 2 and 3 bits a weight
     assert 2 < answer["bits_per_weight"] < 3
-    assert answer["legal"] is None
+    assert (answer["legal"], codes(answer)[0]) == (False, "engine.version")  # vLLM read it before 0.10.1
     assert any("AQLM_1x16 stores is not recorded: reckoned at 2 bits" in note for note in answer["assumed"])
 
 

@@ -153,6 +153,14 @@ CASES = [
     ),
     ("kv_dtype_in", "auto|f16", {}, {"kv_dtype": "fp8"}, "kv.unsupported", "fp8"),
     ("tp_is_one", "", {}, TP2, "engine.no_tensor_parallel", "tensor parallel 2"),
+    (
+        "pp_architecture_in",
+        "LlamaForCausalLM|GPT2LMHeadModel",
+        {"placement": Placement(pp=2)},
+        {**MIXTURE, "placement": Placement(pp=2)},
+        "engine.no_pipeline_parallel",
+        "MixtralForCausalLM by no layer",
+    ),
     ("tp_is_split", "", TP2, {}, OTHER_KERNEL, "tensor parallelism"),
     (
         "pp_is_one",
