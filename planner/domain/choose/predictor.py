@@ -23,6 +23,7 @@ from planner.domain.predict.kv_cache import kv_bytes_by_layer
 from planner.domain.predict.links import Exchange, pace_of, predict_exchange
 from planner.domain.predict.memory import MemoryEstimate, predict_memory
 from planner.domain.predict.quality import QualityAsk, QualityPrediction, predict_quality
+from planner.domain.predict.seats import Seating, seat_devices
 from planner.domain.predict.speed import beside_host, copy_for_prompts, held_tokens, predict_speed
 
 NOTHING_ELSE = ExtraAsk()
@@ -74,6 +75,7 @@ class Predictor:
         self.active_params = count_active_parameters(inputs.model, layout)
         self._ways: dict[tuple[str, Placement], tuple[Device, Exchange]] = {}
         self._memory: dict[tuple[str, str, int | None, int, str, Placement, str], MemoryEstimate] = {}
+        self._seatings: dict[tuple[ModelFacts, str, Placement, str, bool, Extras], Seating] = {}
         self._constants: dict[str, MemoryConstants] = {}
         self._quality: dict[tuple[str, str, int | None, str], QualityPrediction] = {}
 
@@ -154,20 +156,32 @@ class Predictor:
         )
         if key not in self._memory:
             self._memory[key] = predict_memory(
-                self._padded(candidate),
+                self._seat(candidate),
                 scheme,
                 candidate.group_size,
+                gguf=self.inputs.tables.gguf,
+                host_ram_bytes=self.inputs.target.ram_bytes,
+            )
+        return self._memory[key]
+
+    def _seat(self, candidate: Candidate) -> Seating:
+        """The devices of a candidate's placement, which candidates of other schemes share."""
+        model, extras = self._padded(candidate), self._extras_of(candidate)
+        place = (model, candidate.engine, candidate.placement, candidate.kv_dtype)
+        key = (*place, candidate.scheme.is_gguf_mix, extras)
+        if key not in self._seatings:
+            self._seatings[key] = seat_devices(
+                model,
                 engine=candidate.engine,
                 placement=candidate.placement,
                 devices=self.inputs.target.devices[: candidate.placement.devices],
                 workload=self.workload,
                 kv_dtype=candidate.kv_dtype,
-                gguf=self.inputs.tables.gguf,
+                is_gguf=candidate.scheme.is_gguf_mix,
                 constants=self._constants_of(candidate.engine),
-                extras=self._extras_of(candidate),
-                host_ram_bytes=self.inputs.target.ram_bytes,
+                extras=extras,
             )
-        return self._memory[key]
+        return self._seatings[key]
 
     def way_of(self, candidate: Candidate) -> tuple[Device, Exchange]:
         """The device whose bandwidth stands for all in use, and what ranks spend on talking to each other."""

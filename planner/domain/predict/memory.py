@@ -6,44 +6,29 @@
     overhead     CUDA context, communication buffers, captured graphs
     usable       (total - reserved - held by others) x the engine's utilisation
 
+All but the weights stand for a placement whatever its scheme: predict/seats.py.
 The first two are arithmetic. The constants of the last two stand in `data/engine_memory.csv` with low, likely
 and high values; the interval of the total is their sum. Known error: activations and overhead are not fitted
 yet, which is what the width of the interval says.
 """
 
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from planner.domain.facts.engine_weights import engine_rank_bytes, is_repacked
 from planner.domain.facts.gguf import GgufTables, find_dynamic
-from planner.domain.facts.hardware import Device
-from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
-from planner.domain.facts.request import Workload
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, largest_matrix_bytes, stored_bytes
-from planner.domain.facts.tensors import growing_layers
-from planner.domain.predict.activations import predict_activations
 from planner.domain.predict.activations_transformers import ENGINE as TRANSFORMERS
-from planner.domain.predict.activations_transformers import Share
-from planner.domain.predict.constants import Constant, MemoryConstants
-from planner.domain.predict.extras import NO_EXTRAS, Extras
-from planner.domain.predict.kv_cache import (
-    BLOCK_TOKENS,
-    cache_rules,
-    kv_bytes_by_layer,
-    kv_bytes_per_layer_token,
-)
+from planner.domain.predict.activations_transformers import Share, predict_torch_peak
+from planner.domain.predict.constants import Constant
+from planner.domain.predict.kv_cache import BLOCK_TOKENS
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
-from planner.domain.predict.overhead import NOTHING, graphs_outside, predict_overhead
+from planner.domain.predict.overhead import NOTHING
 from planner.domain.predict.overhead_llamacpp import predict_driver_bytes
+from planner.domain.predict.seats import LAYER_SPLIT, Seat, Seating, Span
 from planner.domain.predict.torch_allocator import as_allocated
-
-LAYER_SPLIT = LLAMACPP_FAMILY | {TRANSFORMERS}
-"""Engines that deal whole layers out to devices; the others split every matrix over ranks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,119 +80,79 @@ class MemoryEstimate:
         return self.total_high_bytes <= self.usable_bytes and is_host_enough
 
 
-def usable_bytes(device: Device, engine: str, constants: MemoryConstants) -> int:
-    """Bytes of a device that an engine may fill: its share, and captured graphs where they lie outside of it."""
-    share = device.available_bytes * constants[engine, "utilisation"].likely
-    return int(min(device.available_bytes, share + graphs_outside(engine, device, constants)))
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """What one seat's device needs once the weights are known. Bytes."""
+
+    weights: int
+    activation: Constant
+    overhead: Constant
+    everything: Constant
+    """Overhead that the driver counts, inside the engine's share or not."""
 
 
 def predict_memory(
-    model: ModelFacts,
+    seating: Seating,
     scheme: Scheme,
     group_size: int | None,
     *,
-    engine: str,
-    placement: Placement,
-    devices: Sequence[Device],
-    workload: Workload,
-    kv_dtype: str,
     gguf: GgufTables,
-    constants: MemoryConstants,
     host_ram_bytes: int | None = None,
-    extras: Extras = NO_EXTRAS,
 ) -> MemoryEstimate:
-    """Memory of the worst device when `model` is served like this.
+    """Memory of the worst device when the model sits like this in a scheme.
 
     A GGUF file on GPUs leaves the input embedding in host memory, as llama.cpp does, and a copy on the GPU where it
-    is tied to the head; the first `placement.offload` layers stay there too, with their cache. With replicas, each
-    serves its share of the concurrent sequences.
+    is tied to the head; the first `placement.offload` layers stay there too, with their cache.
     """
-    if devices[0].kind == "cpu":
-        placement = replace(placement, offload=0)  # all memory is the host's
-    sequences = -(-workload.concurrency // placement.dp)
-    rules = cache_rules(engine, constants)
-    by_layer = kv_bytes_by_layer(
-        model, kv_dtype, workload.context_tokens, engine=engine, tp=placement.tp, rules=rules
-    )
-    per_token = kv_bytes_per_layer_token(model, kv_dtype, tp=placement.tp, rules=rules)
-    grows = growing_layers(model)
-    constants_by_layer = [0 if grow else kept for grow, kept in zip(grows, by_layer, strict=True)]
-    copied = _copied_to_compute(model, scheme, placement, gguf)
+    model, placement, constants = seating.model, seating.placement, seating.constants
     less, more = _weights_spread(model, scheme, gguf)
-    stored_on_host = _host_weights(model, scheme, engine, placement, devices, gguf)
+    stored_on_host = _host_weights(seating, scheme, gguf)
+    spare_caches = constants.get((seating.engine, "spare_caches"))
+    spare = spare_caches.high if spare_caches else 0
+    is_beside = (seating.engine, "working_outside") in constants
+    spans = tuple(seat.span for seat in seating.seats)
+    by_seat = _weights_by_seat(seating.model, scheme, group_size, _Split.of(seating), spans, gguf)
 
-    spare = constants[engine, "spare_caches"].high if (engine, "spare_caches") in constants else 0
-    is_beside = (engine, "working_outside") in constants
     worst: MemoryEstimate | None = None
     all_devices = all_low = all_high = 0
     capacities = []
-    for stage in _stages(model, scheme, group_size, engine, placement, tuple(devices), gguf):
-        held = slice(stage.first, stage.first + stage.layers)
-        drafted = workload.context_tokens * extras.kv_bytes_per_token
-        kv_cache = int(sequences * (sum(by_layer[held]) + drafted) / extras.context_parallel)
-        constant = sequences * sum(constants_by_layer[held])
-        activation = predict_activations(
-            model,
-            engine,
-            placement,
-            workload,
-            sequences,
-            is_first=stage.first == placement.offload,
-            is_last=stage.is_last,
-            share=_share(model, scheme, stage, placement, sequences, workload, kv_dtype),
-            constants=constants,
-        )
-        if stage.first == placement.offload:
-            activation = _add(activation, copied)
-        usable = usable_bytes(stage.device, engine, constants)
-        weights = stage.weights + extras.weights_bytes
-        fixed = weights + kv_cache
-        if engine in LLAMACPP_FAMILY and stage.device.kind != "cpu":
-            everything = overhead = predict_driver_bytes(
-                model,
-                engine,
-                stage.device,
-                is_split=placement.pp > 1,
-                held_bytes=fixed,
-                embedding_bytes=stored_on_host if stage.first == 0 else 0,
-                constants=constants,
-            )
-        else:
-            overhead = predict_overhead(engine, placement, stage.device, constants, in_share=True)
-            everything = predict_overhead(engine, placement, stage.device, constants)
-        growth = (per_token * sum(grows[held]) + extras.kv_bytes_per_token) / extras.context_parallel
-        working = _add(activation, overhead)
-        if growth:
+    for seat, weights in zip(seating.seats, by_seat, strict=True):
+        needs = _needs(seating, seat, weights, scheme, stored_on_host, gguf)
+        activation, working = needs.activation, _add(needs.activation, needs.overhead)
+        fixed = needs.weights + seat.kv_cache
+        usable = seat.usable
+        if seat.growth:
             counted = NOTHING if is_beside else working
-            capacities.append(_tokens_in(usable - weights - constant, counted, growth, engine))
+            free = usable - needs.weights - seat.constant
+            capacities.append(_tokens_in(free, counted, seat.growth, seating.engine))
         if is_beside:
-            usable = min(stage.device.available_bytes, usable + int(working.high))
+            usable = min(seat.span.device.available_bytes, usable + int(working.high))
         estimate = MemoryEstimate(
-            device=stage.device.label,
-            weights_bytes=weights,
-            kv_cache_bytes=kv_cache,
+            device=seat.span.device.label,
+            weights_bytes=needs.weights,
+            kv_cache_bytes=seat.kv_cache,
             activation_bytes=int(activation.likely),
-            overhead_bytes=int(overhead.likely),
-            total_low_bytes=int(fixed - stage.weights * less + working.low),
-            total_high_bytes=int(fixed + spare * kv_cache + stage.weights * more + working.high),
+            overhead_bytes=int(needs.overhead.likely),
+            total_low_bytes=int(fixed - weights * less + working.low),
+            total_high_bytes=int(fixed + spare * seat.kv_cache + weights * more + working.high),
             usable_bytes=usable,
             kv_capacity_tokens=0,
             all_devices_bytes=0,
             activation_bounds=(int(activation.low), int(activation.high)),
-            overhead_bounds=(int(everything.low), int(everything.high)),
+            overhead_bounds=(int(needs.everything.low), int(needs.everything.high)),
         )
-        all_devices += (fixed + int(activation.likely)) * stage.copies
-        all_low += int(fixed - stage.weights * less + activation.low) * stage.copies
-        all_high += int(fixed + stage.weights * more + activation.high) * stage.copies
+        copies = seat.span.copies
+        all_devices += (fixed + int(activation.likely)) * copies
+        all_low += int(fixed - weights * less + activation.low) * copies
+        all_high += int(fixed + weights * more + activation.high) * copies
         if worst is None or estimate.usable_bytes - estimate.total_high_bytes < (
             worst.usable_bytes - worst.total_high_bytes
         ):
             worst = estimate
     assert worst is not None, "a placement has at least one stage"
     # Where no layer grows with the context, only the model's own maximum bounds a sequence.
-    longest = model.max_position * sequences
+    longest = model.max_position * seating.sequences
     low, likely, high = map(min, zip(*capacities, strict=True)) if capacities else (longest,) * 3
-    cache_on_host = sequences * sum(by_layer[: placement.offload])
     return replace(
         worst,
         kv_capacity_tokens=likely,
@@ -215,9 +160,31 @@ def predict_memory(
         all_devices_bytes=all_devices,
         all_devices_low_bytes=all_low,
         all_devices_high_bytes=all_high,
-        host_bytes=int((stored_on_host + cache_on_host) * placement.dp),
+        host_bytes=int((stored_on_host + seating.cache_on_host) * placement.dp),
         host_usable_bytes=host_ram_bytes if placement.offload else None,
     )
+
+
+def _needs(
+    seating: Seating, seat: Seat, weights: int, scheme: Scheme, stored_on_host: int, gguf: GgufTables
+) -> _Needs:
+    span = seat.span
+    activation = seat.activation or predict_torch_peak(_share(seating, span, scheme), seating.constants)
+    if span.is_opening and seating.placement.offload and scheme.is_gguf_mix:
+        activation = _add(activation, _copied_to_compute(seating, scheme, gguf))
+    held = weights + seating.extras.weights_bytes
+    if seat.overhead is not None:
+        return _Needs(held, activation, *seat.overhead)
+    driver = predict_driver_bytes(
+        seating.model,
+        seating.engine,
+        span.device,
+        is_split=seating.placement.pp > 1,
+        held_bytes=held + seat.kv_cache,
+        embedding_bytes=stored_on_host if span.first == 0 else 0,
+        constants=seating.constants,
+    )
+    return _Needs(held, activation, driver, driver)
 
 
 def _tokens_in(free: float, working: Constant, bytes_per_token: float, engine: str) -> tuple[int, int, int]:
@@ -231,106 +198,83 @@ def _tokens_in(free: float, working: Constant, bytes_per_token: float, engine: s
 
 
 @dataclass(frozen=True, slots=True)
-class _Stage:
-    """What one device of a pipeline stage holds."""
+class _Split:
+    """What of a seating decides how stored bytes fall on its seats."""
 
-    device: Device
-    weights: int
-    first: int
-    layers: int
-    is_last: bool
-    copies: int
-    """How many devices hold the same: tensor-parallel ranks, and replicas that were not told apart."""
+    engine: str
+    tp: int
+    ep: int
+    splits_layers: bool
+    is_on_cpu: bool
+
+    @classmethod
+    def of(cls, seating: Seating) -> "_Split":
+        """The split of a seating."""
+        placement = seating.placement
+        return cls(seating.engine, placement.tp, placement.ep, seating.splits_layers, seating.is_on_cpu)
 
 
 @lru_cache(maxsize=8192)
-def _stages(
+def _weights_by_seat(
     model: ModelFacts,
     scheme: Scheme,
     group_size: int | None,
-    engine: str,
-    placement: Placement,
-    devices: tuple[Device, ...],
+    split: _Split,
+    spans: tuple[Span, ...],
     gguf: GgufTables,
-) -> tuple[_Stage, ...]:
-    """Every stage whose device may be the worst: of one replica on equal shards, of each on uneven devices."""
-    if engine not in LAYER_SPLIT or (placement.tp > 1 and not scheme.is_gguf_mix):
-        smallest = min(devices, key=lambda device: device.available_bytes)
-        stored = engine_rank_bytes(
-            model,
-            scheme,
-            group_size,
-            tp=placement.tp,
-            ep=placement.ep,
-            repacks=is_repacked(scheme, smallest.sm),
-        )
-        counts = _even_split(model.num_layers, placement.pp)
-        copies = placement.tp * placement.dp
-        return tuple(_fill(model, stored, [smallest] * placement.pp, counts, copies, host_embedding=False))
-    stored = stored_bytes(model, scheme, group_size, gguf)
-    if engine == TRANSFORMERS and devices[0].kind != "cpu":
-        stored = as_allocated(stored, model, scheme)
-    stages = []
-    replicas = Counter(
-        devices[replica * placement.pp : (replica + 1) * placement.pp] for replica in range(placement.dp)
-    )
-    for own, copies in replicas.items():
-        on_devices = model.num_layers - placement.offload
-        counts = _split_by_memory(on_devices, tuple(device.available_bytes for device in own))
-        host_embedding = engine in LLAMACPP_FAMILY and own[0].kind != "cpu"
-        stages += _fill(
-            model, stored, own, counts, copies, first=placement.offload, host_embedding=host_embedding
-        )
-    return tuple(stages)
+) -> tuple[int, ...]:
+    """Bytes on each seat's device: the embedding with the opening layers, last norm and head with the last."""
+    if split.splits_layers:
+        stored = stored_bytes(model, scheme, group_size, gguf)
+        if split.engine == TRANSFORMERS and not split.is_on_cpu:
+            stored = as_allocated(stored, model, scheme)
+    else:
+        repacks = is_repacked(scheme, spans[0].device.sm)  # a rank's spans are all on the smallest device
+        stored = engine_rank_bytes(model, scheme, group_size, tp=split.tp, ep=split.ep, repacks=repacks)
+    is_on_host = split.splits_layers and split.engine in LLAMACPP_FAMILY and not split.is_on_cpu
+    return tuple(_span_bytes(model, stored, span, is_embedding_on_host=is_on_host) for span in spans)
 
 
-def _share(
-    model: ModelFacts,
-    scheme: Scheme,
-    stage: _Stage,
-    placement: Placement,
-    sequences: int,
-    workload: Workload,
-    kv_dtype: str,
-) -> Share:
+def _span_bytes(model: ModelFacts, stored: StoredBytes, span: Span, *, is_embedding_on_host: bool) -> int:
+    weights = sum(stored.by_layer[span.first : span.first + span.layers])
+    if span.is_opening and not is_embedding_on_host:
+        weights += stored.embedding + stored.lookup
+    if span.is_last:
+        is_copied = model.tie_embeddings and (is_embedding_on_host or not span.is_opening)
+        weights += stored.other + (stored.embedding if is_copied else stored.head)
+    return weights
+
+
+def _share(seating: Seating, span: Span, scheme: Scheme) -> Share:
     return Share(
-        model=model,
+        model=seating.model,
         scheme=scheme,
-        device=stage.device,
-        first=stage.first,
-        layers=stage.layers,
-        is_first=stage.first == 0,
-        is_last=stage.is_last,
-        devices=placement.pp,
-        sequences=sequences,
-        context_tokens=workload.context_tokens,
-        kv_dtype=kv_dtype,
+        device=span.device,
+        first=span.first,
+        layers=span.layers,
+        is_first=span.first == 0,
+        is_last=span.is_last,
+        devices=seating.placement.pp,
+        sequences=seating.sequences,
+        context_tokens=seating.workload.context_tokens,
+        kv_dtype=seating.kv_dtype,
     )
 
 
-def _host_weights(
-    model: ModelFacts,
-    scheme: Scheme,
-    engine: str,
-    placement: Placement,
-    devices: Sequence[Device],
-    gguf: GgufTables,
-) -> int:
+def _host_weights(seating: Seating, scheme: Scheme, gguf: GgufTables) -> int:
     """Bytes of the tensors that one replica leaves in host memory."""
-    if engine not in LLAMACPP_FAMILY or devices[0].kind == "cpu":
+    if seating.engine not in LLAMACPP_FAMILY or seating.is_on_cpu:
         return 0
-    stored = stored_bytes(model, scheme, None, gguf)
-    return stored.embedding + sum(stored.by_layer[: placement.offload])
+    stored = stored_bytes(seating.model, scheme, None, gguf)
+    return stored.embedding + sum(stored.by_layer[: seating.placement.offload])
 
 
-def _copied_to_compute(model: ModelFacts, scheme: Scheme, placement: Placement, gguf: GgufTables) -> Constant:
+def _copied_to_compute(seating: Seating, scheme: Scheme, gguf: GgufTables) -> Constant:
     """Room for the largest matrix of the layers in host memory: a prompt's products copy it to the first device.
 
     ggml does so for batches of 32 tokens and more (ggml_backend_offload_op); a decoding step leaves it on the CPU.
     """
-    if not placement.offload or not scheme.is_gguf_mix:
-        return Constant(0, 0, 0, "no layer of a GGUF file in host memory")
-    largest = largest_matrix_bytes(model, scheme, placement.offload, gguf)
+    largest = largest_matrix_bytes(seating.model, scheme, seating.placement.offload, gguf)
     return Constant(0, largest, largest, "the largest matrix in host memory")
 
 
@@ -342,47 +286,3 @@ def _weights_spread(model: ModelFacts, scheme: Scheme, gguf: GgufTables) -> tupl
 
 def _add(one: Constant, other: Constant) -> Constant:
     return Constant(one.low + other.low, one.likely + other.likely, one.high + other.high, one.source)
-
-
-def _fill(
-    model: ModelFacts,
-    stored: StoredBytes,
-    devices: Sequence[Device],
-    counts: Sequence[int],
-    copies: int,
-    *,
-    first: int = 0,
-    host_embedding: bool,
-) -> list[_Stage]:
-    """Stages of one replica from layer `first` on: the embedding on the first device, the head on the last."""
-    stages = []
-    for index, (device, layers) in enumerate(zip(devices, counts, strict=True)):
-        is_last = index == len(counts) - 1
-        weights = sum(stored.by_layer[first : first + layers])
-        if index == 0 and not host_embedding:
-            weights += stored.embedding + stored.lookup
-        if is_last:
-            tied = model.tie_embeddings and (index > 0 or host_embedding)
-            weights += stored.other + (stored.embedding if tied else stored.head)
-        stages.append(_Stage(device, weights, first, layers, is_last, copies))
-        first += layers
-    return stages
-
-
-def _even_split(layers: int, parts: int) -> tuple[int, ...]:
-    return tuple(layers // parts + (1 if index < layers % parts else 0) for index in range(parts))
-
-
-@lru_cache(maxsize=1024)
-def _split_by_memory(layers: int, weights: tuple[int, ...]) -> tuple[int, ...]:
-    """Layers on each device as llama.cpp deals them out: by memory, the output counting as one layer more.
-
-    Layer i goes to the first device whose share of all memory, added up, is above i / (layers + 1)
-    (llama-model.cpp, load_tensors: upper_bound over the splits).
-    """
-    total = sum(weights) or 1
-    ends = [sum(weights[: index + 1]) / total for index in range(len(weights))]
-    counts = [0] * len(weights)
-    for layer in range(layers):
-        counts[min(bisect_right(ends, layer / (layers + 1)), len(weights) - 1)] += 1
-    return tuple(counts)

@@ -6,6 +6,7 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 from planner.domain.predict.activations_transformers import Share, predict_torch_peak
 from planner.domain.predict.memory import predict_memory
+from planner.domain.predict.seats import seat_devices
 from planner.domain.predict.torch_allocator import unsplit_rest, unsplit_rests
 from planner.domain.predict.transformers_versions import constants_of_version
 from planner.domain.units import MIB
@@ -23,16 +24,19 @@ def peak_mib(catalogue_model, tables, a_target):
         tokens = constants["transformers", "batched_tokens"]
         constants["transformers", "batched_tokens"] = type(tokens)(prompt, prompt, prompt, "the row's prompt")
         estimate = predict_memory(
-            catalogue_model(f"Qwen/{name}"),
+            seat_devices(
+                catalogue_model(f"Qwen/{name}"),
+                engine="transformers",
+                placement=Placement(),
+                devices=a_target(card).devices,
+                workload=Workload(context_tokens=prompt + GENERATED, concurrency=1),
+                kv_dtype="auto",
+                constants=constants,
+                is_gguf=tables.schemes[scheme, form].is_gguf_mix,
+            ),
             tables.schemes[scheme, form],
             128,
-            engine="transformers",
-            placement=Placement(),
-            devices=a_target(card).devices,
-            workload=Workload(context_tokens=prompt + GENERATED, concurrency=1),
-            kv_dtype="auto",
             gguf=tables.gguf,
-            constants=constants,
         )
         low, high = estimate.all_devices_low_bytes, estimate.all_devices_high_bytes
         return estimate.all_devices_bytes / MIB, (low / MIB, high / MIB)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 from planner.domain.predict.kv_cache import KV_DTYPE_BYTES, kv_bytes_per_token
-from planner.domain.predict.memory import predict_memory, usable_bytes
+from planner.domain.predict.memory import predict_memory
+from planner.domain.predict.seats import seat_devices, usable_bytes
 
 GGUF_BY_BITS = ("Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 
@@ -33,16 +34,19 @@ def memory_of(tables, a_model, a_target):
     ):
         model = model or a_model()
         return predict_memory(
-            model,
+            seat_devices(
+                model,
+                engine=engine,
+                placement=placement or Placement(),
+                devices=devices or a_target().devices,
+                workload=Workload(context_tokens=context, concurrency=concurrency),
+                kv_dtype=kv_dtype,
+                constants=tables.memory,
+                is_gguf=tables.schemes[scheme, form].is_gguf_mix,
+            ),
             tables.schemes[scheme, form],
             group_size,
-            engine=engine,
-            placement=placement or Placement(),
-            devices=devices or a_target().devices,
-            workload=Workload(context_tokens=context, concurrency=concurrency),
-            kv_dtype=kv_dtype,
             gguf=tables.gguf,
-            constants=tables.memory,
         )
 
     return estimate

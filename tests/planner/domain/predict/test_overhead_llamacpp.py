@@ -6,6 +6,7 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 from planner.domain.predict.llamacpp_builds import constants_of_build
 from planner.domain.predict.memory import predict_memory
+from planner.domain.predict.seats import seat_devices
 
 MIB = 2**20
 
@@ -17,16 +18,19 @@ def on_strix_halo(tables, catalogue_model, a_device):
     def predict(model, scheme, context, version):
         card = a_device("AMD Strix Halo (Ryzen AI Max, Radeon 8060S) 128GB")
         return predict_memory(
-            catalogue_model(model),
+            seat_devices(
+                catalogue_model(model),
+                engine="llama.cpp",
+                placement=Placement(),
+                devices=(card,),
+                workload=Workload(context_tokens=context, concurrency=1),
+                kv_dtype="f16",
+                constants=constants_of_build(tables.memory, "llama.cpp", version),
+                is_gguf=True,
+            ),
             tables.schemes[scheme, "gguf"],
             None,
-            engine="llama.cpp",
-            placement=Placement(),
-            devices=(card,),
-            workload=Workload(context_tokens=context, concurrency=1),
-            kv_dtype="f16",
             gguf=tables.gguf,
-            constants=constants_of_build(tables.memory, "llama.cpp", version),
         )
 
     return predict
@@ -79,16 +83,19 @@ def test_a_backend_that_nobody_said_lies_between_those_that_were(on_strix_halo):
 def test_a_small_mac_runs_what_it_was_measured_running(tables, catalogue_model, a_device):
     """evidence/speed.csv: Meta-Llama-3-8B Q4_K_M on an M1 with 8 GB, build 2797, 512 tokens."""
     found = predict_memory(
-        catalogue_model("meta-llama/Meta-Llama-3-8B"),
+        seat_devices(
+            catalogue_model("meta-llama/Meta-Llama-3-8B"),
+            engine="llama.cpp",
+            placement=Placement(),
+            devices=(a_device("Apple M1 8GB"),),
+            workload=Workload(context_tokens=512, concurrency=1),
+            kv_dtype="f16",
+            constants=constants_of_build(tables.memory, "llama.cpp", "858f6b73 (2797)"),
+            is_gguf=True,
+        ),
         tables.schemes["Q4_K_M", "gguf"],
         None,
-        engine="llama.cpp",
-        placement=Placement(),
-        devices=(a_device("Apple M1 8GB"),),
-        workload=Workload(context_tokens=512, concurrency=1),
-        kv_dtype="f16",
         gguf=tables.gguf,
-        constants=constants_of_build(tables.memory, "llama.cpp", "858f6b73 (2797)"),
     )
     # its log's buffers: 4403.50 MiB of weights, 64 of cache, 258.5 of compute
     buffers = found.weights_bytes + found.kv_cache_bytes + found.activation_bytes
