@@ -23,11 +23,11 @@ from planner.domain.facts.storage import StoredBytes, largest_matrix_bytes, stor
 from planner.domain.predict.activations_transformers import ENGINE as TRANSFORMERS
 from planner.domain.predict.activations_transformers import Share, predict_torch_peak
 from planner.domain.predict.constants import Constant
-from planner.domain.predict.kv_cache import BLOCK_TOKENS
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 from planner.domain.predict.overhead import NOTHING
 from planner.domain.predict.overhead_llamacpp import predict_driver_bytes
-from planner.domain.predict.seats import LAYER_SPLIT, Seat, Seating, Span
+from planner.domain.predict.pool import tokens_in
+from planner.domain.predict.seats import Seat, Seating, Span
 from planner.domain.predict.torch_allocator import as_allocated
 
 
@@ -121,10 +121,9 @@ def predict_memory(
         activation, working = needs.activation, _add(needs.activation, needs.overhead)
         fixed = needs.weights + seat.kv_cache
         usable = seat.usable
-        if seat.growth:
+        if seat.cost.bytes_per_token:
             counted = NOTHING if is_beside else working
-            free = usable - needs.weights - seat.constant
-            capacities.append(_tokens_in(free, counted, seat.growth, seating.engine))
+            capacities.append(tokens_in(usable - needs.weights, counted, seat.cost, seating.engine))
         if is_beside:
             usable = min(seat.span.device.available_bytes, usable + int(working.high))
         estimate = MemoryEstimate(
@@ -185,16 +184,6 @@ def _needs(
         constants=seating.constants,
     )
     return _Needs(held, activation, driver, driver)
-
-
-def _tokens_in(free: float, working: Constant, bytes_per_token: float, engine: str) -> tuple[int, int, int]:
-    """Tokens that fit in `free` bytes less what works beside them, in whole blocks: at least, likely and at most."""
-    block = BLOCK_TOKENS.get(engine, 1) if engine not in LAYER_SPLIT else 1
-    low, likely, high = (
-        max(0, int((free - used) / bytes_per_token) // block * block)
-        for used in (working.high, working.likely, working.low)
-    )
-    return low, likely, high
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
-from planner.domain.facts.tensors import growing_layers
 from planner.domain.predict.activations import predict_activations
 from planner.domain.predict.activations_transformers import ENGINE as TRANSFORMERS
 from planner.domain.predict.constants import Constant, MemoryConstants
@@ -26,6 +25,7 @@ from planner.domain.predict.extras import NO_EXTRAS, Extras
 from planner.domain.predict.kv_cache import cache_rules, kv_bytes_by_layer, kv_bytes_per_layer_token
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 from planner.domain.predict.overhead import graphs_outside, predict_overhead
+from planner.domain.predict.pool import TokenCost, cost_of_token
 
 LAYER_SPLIT = LLAMACPP_FAMILY | {TRANSFORMERS}
 """Engines that deal whole layers out to devices; the others split every matrix over ranks."""
@@ -51,10 +51,8 @@ class Seat:
 
     span: Span
     kv_cache: int
-    constant: float
-    """Part of the cache that no longer context makes larger."""
-    growth: float
-    """Bytes that one more token of one sequence adds."""
+    cost: TokenCost
+    """What a token takes of the pool, as the engine counts it."""
     usable: int
     activation: Constant | None
     """None for transformers, whose peak depends on the weights."""
@@ -118,25 +116,27 @@ def seat_devices(
         model, kv_dtype, workload.context_tokens, engine=engine, tp=placement.tp, rules=rules
     )
     per_token = kv_bytes_per_layer_token(model, kv_dtype, tp=placement.tp, rules=rules)
-    grows = growing_layers(model)
-    is_all_growing = all(grows)
     seats = []
     for span in deal(model.num_layers, placement, tuple(devices)):
         held = slice(span.first, span.first + span.layers)
         kept = sum(by_layer[held])
-        growing = sum(grows[held])
-        constant = (
-            0
-            if is_all_growing
-            else sum(size for size, grow in zip(by_layer[held], grows[held], strict=True) if not grow)
+        cost = cost_of_token(
+            model,
+            range(model.num_layers)[held],
+            by_layer=by_layer,
+            per_token=per_token,
+            context=workload.context_tokens,
+            sequences=sequences,
+            engine=engine,
+            extras=extras,
+            constants=constants,
         )
         drafted = workload.context_tokens * extras.kv_bytes_per_token
         seats.append(
             Seat(
                 span=span,
                 kv_cache=int(sequences * (kept + drafted) / extras.context_parallel),
-                constant=sequences * constant,
-                growth=(per_token * growing + extras.kv_bytes_per_token) / extras.context_parallel,
+                cost=cost,
                 usable=usable_bytes(span.device, engine, constants),
                 activation=None
                 if engine == TRANSFORMERS
