@@ -19,6 +19,7 @@ Role = Literal[
     "q_b",
     "kv_a",
     "kv_b",
+    "qkv",
     "linear_in",
     "linear_out",
     "replicated",

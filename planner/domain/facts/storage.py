@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from planner.domain.facts.gguf import GgufTables, find_dynamic, layer_types
+from planner.domain.facts.gguf_layout import lay_out_gguf
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.tensors import EXPERT_ROLES, LINEAR_ROLES, Role, Tensor, lay_out
@@ -198,17 +199,4 @@ def _gguf_bytes(model: ModelFacts, ftype: str, tables: GgufTables) -> StoredByte
         types = layer_types(model, tensor, ftype, tables)
         return [tensor.rows * ggml_type.row_bytes(tensor.columns) for ggml_type in types]
 
-    text = [tensor for tensor in lay_out(model) if tensor.role != "vision"]  # a projector file of its own
-    return sum_up(model, [part for tensor in text for part in _split_latent(tensor, model)], sizes)
-
-
-def _split_latent(tensor: Tensor, model: ModelFacts) -> list[Tensor]:
-    """llama.cpp stores the latent's up-projection as two tensors, keys transposed: attn_k_b and attn_v_b."""
-    if tensor.role != "kv_b":
-        return [tensor]
-    key_rows = model.num_heads * model.kv_lora_rank
-    value_rows = model.num_heads * model.v_head_dim
-    return [
-        Tensor("kv_b", key_rows, model.qk_nope_head_dim, tensor.count, tensor.layers),
-        Tensor("kv_b", value_rows, model.kv_lora_rank, tensor.count, tensor.layers),
-    ]
+    return sum_up(model, lay_out_gguf(lay_out(model), model), sizes)

@@ -3,6 +3,7 @@
 import pytest
 
 from planner.domain.facts.gguf import container_bytes, find_dynamic, layer_types
+from planner.domain.facts.gguf_layout import lay_out_gguf
 from planner.domain.facts.storage import stored_bytes
 from planner.domain.facts.tensors import tensor_layout
 
@@ -81,6 +82,12 @@ def test_the_container_grows_with_its_metadata_alone(demo):
         # ik_llama.cpp issue 92 and pull 85, llama 8B: 4.14 and 2.30 GiB
         pytest.param("meta-llama/Llama-3.1-8B", "IQ4_KS", 4.14 * 2**30, 0.005 * 2**30, id="row-scales"),
         pytest.param("meta-llama/Llama-3.1-8B", "IQ2_KS", 2.30 * 2**30, 0.005 * 2**30, id="low-bit-branch"),
+        # its publisher's file of April 2024, 2,393,231,072 bytes, metadata (under a megabyte) in it
+        pytest.param("microsoft/Phi-3-mini-4k-instruct", "Q4_K_M", 2_393_231_072, 1e6, id="fused-attention"),
+        # bartowski/phi-4-GGUF, llama.cpp b4456: 9.05 and 10.60 GB
+        pytest.param("microsoft/phi-4", "Q4_K_M", 9.05e9, 0.005e9, id="fused-attention-of-phi-4"),
+        pytest.param("microsoft/phi-4", "Q5_K_M", 10.60e9, 0.005e9, id="fused-attention-in-five-bits"),
+        pytest.param("microsoft/phi-4", "Q6_K", 12.03e9, 0.005e9, id="six-bits"),
         # tools/quantize/README.md: 32.1 GB
         pytest.param("meta-llama/Llama-3.1-8B", "F32", 32.1e9, 0.05e9, id="f32"),
     ],
@@ -107,3 +114,16 @@ def test_a_mix_that_was_revised_goes_by_the_models_date(catalogue_model, tables)
     dense = find_dynamic(catalogue_model("Qwen/Qwen3-32B"), "UD-Q4_K_XL", tables.gguf)
     assert (old.base, new.base, dense.base) == ("Q4_K_S", "Q4_K_S", "Q4_K_M")
     assert old.likely < new.likely
+
+
+def test_gated_linear_attention_keeps_its_gate_apart(catalogue_model):
+    model = catalogue_model("Qwen/Qwen3.5-27B")
+    rows = {
+        role: {tensor.rows for tensor in lay_out_gguf(tensor_layout(model), model) if tensor.role == role}
+        for role in ("qkv", "linear_in")
+    }
+    values = model.linear_value_heads * model.linear_value_dim
+    keys = model.linear_key_heads * model.linear_key_dim
+    assert rows["qkv"] == {2 * keys + values}
+    # the gate, and one step and one decay for each head
+    assert rows["linear_in"] == {values, 2 * model.linear_value_heads}
