@@ -78,8 +78,10 @@ def test_another_content_is_another_load_and_the_first_one_stays(database, small
     second = store.add_load(small_data, hash_data(small_data), read_word, "2026-01-02T00:00:00")
     assert first.data_sha256 != second.data_sha256
     assert store.find_load(first.data_sha256) == first
-    assert [row["kinds"] for row in store.list_facts(first, "engines")][-1] == "cpu"
-    assert [row["kinds"] for row in store.list_facts(second, "engines")][-1] == "gpu|cpu"
+    kinds = [
+        {row["engine"]: row["kinds"] for row in store.list_facts(load, "engines")} for load in (first, second)
+    ]
+    assert [of["transformers"] for of in kinds] == ["cpu", "gpu|cpu"]
 
 
 def test_a_file_that_cannot_be_read_leaves_nothing_behind(database, small_data, read_word):
