@@ -265,7 +265,7 @@ def find_kernel(load: Load, book: Rulebook) -> tuple[Kernel | None, list[Finding
     maybe = [
         rule.as_finding(load, "unknown.optional_kernel", f"{rule.kernel} would load it, if it is installed")
         for rule in current
-        if rule.role == "optional" and not rule.failing(load)
+        if rule.role == "optional" and not refused and not rule.failing(load)
     ]
     if maybe:
         return None, [*findings, *maybe]

@@ -298,3 +298,10 @@ def test_kernels_for_experts_came_scheme_by_scheme(a_load, a_model, tables, sche
     )
     kernel, findings = find_kernel(load, tables.rulebook)
     assert outcome in {finding.code for finding in findings} | {kernel.name if kernel else ""}
+
+
+def test_a_package_mends_nothing_that_is_refused(a_load, qwen72b, tables):
+    load = a_load("W3A16", model=qwen72b, placement=Placement(tp=2))
+    assert {finding.code for finding in find_kernel(load, tables.rulebook)[1]} == {
+        "shape.group_not_divisible"
+    }
