@@ -49,6 +49,17 @@ NEEDS_CONTEXT = {
 NEEDS_CARD = {"pool_bytes", "kv_capacity_tokens", "sequences"}
 ANY_CARD = "NVIDIA H100 80GB SXM5"
 """Where the figure does not depend on the card, and none is named."""
+OPTIONS = (
+    ("enforce_eager", r"\beager\b", True),
+    ("enable_chunked_prefill", "chunked prefill disabled", False),
+)
+COUNTS = (
+    ("max_num_seqs", r"max[-_]num[-_]seqs (\d+)"),
+    ("decode_context_parallel_size", r"decode context parallel (\d+)"),
+    ("flash_attn", r"\bfa (\d)"),
+    ("mla", r"\bmla (\d)"),
+)
+"""Engine options in a note, by pattern: those that are on or off, and those with a number."""
 WITH_WHOLE_LOGITS = "4.37"
 """The first transformers with Qwen1.5, which kept logits of the whole prompt: what a row without a version tells by
 its note."""
@@ -124,11 +135,15 @@ def as_fields(row: Row) -> dict[str, Any]:
     }
     for name, pattern in (
         ("gpu_memory_utilization", r"gpu_memory_utilization ([\d.]*\d)"),
-        ("max_num_batched_tokens", r"(?:n_ubatch|ubatch|max_num_batched_tokens) (\d+)"),
+        ("max_num_batched_tokens", r"(?:n_ubatch|ubatch|max[-_]num[-_]batched[-_]tokens) (\d+)"),
     ):
         found = re.search(pattern, note)
         if found:
             fields[name] = float(found[1]) if "." in found[1] else int(found[1])
+    options = {name: value for name, pattern, value in OPTIONS if re.search(pattern, note)}
+    options |= {name: int(found[1]) for name, pattern in COUNTS if (found := re.search(pattern, note))}
+    if options:
+        fields["engine_options"] = options
     if row["per_gpu"] == "false" and QUANTITIES.get(row["kind"]) in {"weights_bytes", "kv_cache_bytes"}:
         fields["count"] = 1
     return {name: value for name, value in fields.items() if value is not None}
@@ -184,7 +199,11 @@ RULES: Mapping[str, Callable[[Row, str, Mapping[str, Any]], bool]] = {
         quantity in NEEDS_CONTEXT and not row["context_tokens"] and row["engine"] not in {"vllm", "sglang"}
     ),
     "card not stated": lambda row, quantity, _: (
-        quantity in NEEDS_CARD and bool(UNNAMED_CARD.search(row["gpu"]))
+        (
+            quantity in NEEDS_CARD
+            or (row["engine"] == "vllm" and quantity in {"activation_bytes", "overhead_bytes"})
+        )
+        and bool(UNNAMED_CARD.search(row["gpu"]))
     ),
     "utilisation not stated": lambda _row, quantity, fields: (
         quantity in NEEDS_CARD and "gpu_memory_utilization" not in fields
