@@ -10,7 +10,7 @@ from typing import Any
 
 from planner.domain.facts.hardware import Device, LinkKind, assume_reserved, make_device
 from planner.domain.facts.hardware_links import join_links
-from planner.domain.facts.hardware_mig import cut_device
+from planner.domain.facts.hardware_mig import choose_alike, cut_device
 from planner.domain.facts.hardware_names import AcceleratorNames
 from planner.domain.facts.hardware_target import share_memory
 from planner.domain.record.host import Host
@@ -41,16 +41,15 @@ def read_host_devices(host: Host, jobs: Sequence[Job], names: AcceleratorNames) 
     ram_extra = max(0, sum(_needs(job, "ram_bytes") for job in jobs) - host.own_ram_bytes)
     available = snapshot["ram_available_bytes"]
     ram = None if available is None else max(0, available - ram_extra)
-    cards = [
-        card for entry in snapshot["devices"] if (card := _read_card(entry, host, names, said)) is not None
-    ]
+    cards = [card for entry in snapshot["devices"] for card in _read_card(entry, host, names, said)]
     whole = [(card, own) for card, own in cards if not card.is_instance]
     if whole and len(whole) < len(cards):
         said.append("cards in MIG mode are left out: engines do not split a model over instances")
     if not cards:
         device = _read_shared(snapshot, host.name, ram, names) or _read_cpu(snapshot, host.name, ram)
         return HostDevices((device,), ram, (*said, *_name_jobs(jobs, host, ram_extra, "memory")), {})
-    chosen = whole or sorted(cards, key=lambda item: -item[0].available_bytes)[:1]
+    alike = choose_alike([card for card, _ in cards])
+    chosen = whole or [(card, own) for card, own in cards if card in alike]
     devices, kept = _keep_for_jobs(chosen, sum(_needs(job, "vram_bytes") for job in jobs))
     ordered = tuple(sorted(devices, key=lambda device: -device.available_bytes))
     told = tuple(dict.fromkeys([*said, *_name_jobs(jobs, host, kept, "a card")]))
@@ -92,14 +91,14 @@ def _needs(job: Job, name: str) -> int:
 
 def _read_card(
     entry: Mapping[str, Any], host: Host, names: AcceleratorNames, said: list[str]
-) -> tuple[Device, int] | None:
-    """A card, or its freest MIG instance, with the bytes that our own processes hold on it."""
+) -> list[tuple[Device, int]]:
+    """A card, or each of its MIG instances, with the bytes that our own processes hold on it."""
     total, reserved, held = entry["total_bytes"], entry["reserved_bytes"], entry["held_bytes"]
     match = names.resolve_nvml(entry["name"], total)
     if match is not None and match.accelerator.kind == "unified":
         shared = share_memory(match.accelerator, total, entry["free_bytes"])
         said_of = f"NVML on {host.name} at {host.snapshot['taken_at']}"
-        return replace(shared, index=entry["index"], source=said_of), _own_bytes(entry, host)
+        return [(replace(shared, index=entry["index"], source=said_of), _own_bytes(entry, host))]
     device = make_device(match.accelerator) if match else _unknown_card(entry)
     if match is None:
         said.append(f"{entry['name']} is in no table: its memory is planned with, its speed is not known")
@@ -119,12 +118,10 @@ def _read_card(
         index=entry["index"],
     )
     if entry["mig"] != "on":
-        return card, _own_bytes(entry, host)
+        return [(card, _own_bytes(entry, host))]
     if not entry["instances"]:
         said.append(f"card {entry['index']} is in MIG mode without an instance, and left out")
-        return None
-    freest = max(entry["instances"], key=lambda instance: int(instance["free_bytes"]))
-    return _make_instance(freest, card), _own_bytes(freest, host)
+    return [(_make_instance(instance, card), _own_bytes(instance, host)) for instance in entry["instances"]]
 
 
 def _unknown_card(entry: Mapping[str, Any]) -> Device:
@@ -151,6 +148,7 @@ def _make_instance(instance: Mapping[str, Any], card: Device) -> Device:
         total_bytes=instance["total_bytes"],
         free_bytes=instance["free_bytes"],
         slices=instance["compute_slices"],
+        uuid=instance["uuid"],
     )
 
 

@@ -2,8 +2,8 @@
 
 What others hold is counted once: the driver's second memory question parts it from what is reserved; where only
 the first answers, what is reserved is assumed and taken off what it calls used. A lost card is left out. A card in
-MIG mode is planned for as its freest instance, because engines do not split a model over instances; its rates are
-the card's by share of memory and of the seven compute slices. Each of these is said.
+MIG mode is planned for as its freest instance and those like it, because no engine splits a model over them; rates
+are the card's by share of memory and of compute slices. Each of these is said.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from typing import Any
 
 from planner.domain.facts.hardware import Device, LinkKind, assume_reserved, make_device
 from planner.domain.facts.hardware_links import join_links
-from planner.domain.facts.hardware_mig import cut_device
+from planner.domain.facts.hardware_mig import choose_alike, cut_device
 from planner.domain.facts.hardware_names import AcceleratorNames
 from planner.domain.facts.hardware_target import share_memory
 from planner.domain.units import format_gib
@@ -51,7 +51,7 @@ def read_cards(names: AcceleratorNames) -> Cards:
         found = [
             device
             for index in range(pynvml.nvmlDeviceGetCount())
-            if (device := _read_card(pynvml, index, names, said)) is not None
+            for device in _read_card(pynvml, index, names, said)
         ]
         devices = _choose(found, said)
         driver, cuda = _read_versions(pynvml)
@@ -74,33 +74,35 @@ def _read_versions(pynvml: Any) -> tuple[str | None, str | None]:
 
 
 def _choose(cards: Sequence[Device], said: Said) -> tuple[Device, ...]:
-    """Whole cards together, or the freest MIG instance alone."""
+    """Whole cards together, or the freest MIG instance and those like it."""
     whole = [card for card in cards if not card.is_instance]
     if whole:
         if len(whole) < len(cards):
             said.append("cards in MIG mode are left out: engines do not split a model over instances")
         return tuple(sorted(whole, key=lambda card: -card.available_bytes))
+    alike = choose_alike(cards) if cards else ()
     if len(cards) > 1:
         said.append(
-            "one MIG instance is planned for, the freest: engines do not split a model over instances"
+            f"{len(alike)} of {len(cards)} MIG instances are planned for, the freest and its likes: engines do not "
+            "split a model over instances, each serves a replica"
         )
-    return tuple(sorted(cards, key=lambda card: -card.available_bytes)[:1])
+    return alike
 
 
-def _read_card(pynvml: Any, index: int, names: AcceleratorNames, said: Said) -> Device | None:
+def _read_card(pynvml: Any, index: int, names: AcceleratorNames, said: Said) -> tuple[Device, ...]:
     try:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
         is_divided = False
         with suppress(pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound):
             is_divided = pynvml.nvmlDeviceGetMigMode(handle)[0] == 1
         if is_divided:
-            return _read_freest_instance(pynvml, index, handle, names, said)
-        return replace(_make_card(pynvml, handle, names, said), index=index)
+            return _read_instances(pynvml, index, handle, names, said)
+        return (replace(_make_card(pynvml, handle, names, said), index=index),)
     except pynvml.NVMLError_GpuIsLost:
         said.append(f"card {index} is lost to its driver and left out: reset it or restart the host")
     except pynvml.NVMLError as error:
         said.append(f"card {index} is left out: its driver does not describe it ({error})")
-    return None
+    return ()
 
 
 def _make_card(pynvml: Any, handle: Any, names: AcceleratorNames, said: Said) -> Device:
@@ -150,9 +152,9 @@ def _read_memory(pynvml: Any, handle: Any) -> tuple[int, int | None, int]:
     return memory.total, memory.reserved, memory.used
 
 
-def _read_freest_instance(
+def _read_instances(
     pynvml: Any, index: int, handle: Any, names: AcceleratorNames, said: Said
-) -> Device | None:
+) -> tuple[Device, ...]:
     card = _make_card(pynvml, handle, names, said)
     found = []
     for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
@@ -163,10 +165,7 @@ def _read_freest_instance(
         said.append(
             f"card {index} is in MIG mode without an instance, and left out: make one, or turn MIG off"
         )
-        return None
-    if len(found) > 1:
-        said.append(f"card {index} is divided into {len(found)} MIG instances: the freest is planned for")
-    return max(found, key=lambda device: device.available_bytes)
+    return tuple(found)
 
 
 def _make_instance(pynvml: Any, instance: Any, card: Device) -> Device:
@@ -181,6 +180,7 @@ def _make_instance(pynvml: Any, instance: Any, card: Device) -> Device:
         total_bytes=memory.total,
         free_bytes=memory.free,
         slices=slices,
+        uuid=pynvml.nvmlDeviceGetUUID(instance),
     )
     return replace(made, source="NVML on this machine; rates by the instance's share of the card")
 

@@ -307,7 +307,7 @@ def _list_unused(chosen: Scored, target: Target) -> list[str]:
         if free
         else []
     )
-    if target.devices[0].is_instance:
+    if target.devices[0].is_instance and target.devices[0].uuid is None:
         said.append(
             "put the instances' own identifiers for MIG-UUID-n in the command: nvidia-smi -L lists them"
         )

@@ -79,21 +79,24 @@ def _vllm_command(
     if candidate.kv_dtype not in {"auto", "f16", "bf16"}:
         parts += ["--kv-cache-dtype", candidate.kv_dtype]
     used = target.devices[: placement.devices]
-    if used[0].is_instance:
+    if used[0].is_instance and placement.dp > 1:
         return _replicate(parts, used, 1)
     return _name_devices(used, target) + shlex.join(parts)
 
 
 def _name_devices(used: Sequence[Device], target: Target) -> str:
     """What keeps a process to the devices in use; empty where all of the target's are."""
-    return "" if len(used) == len(target.devices) else _show_only(used, 0)
+    is_named = used[0].is_instance and used[0].uuid is not None
+    return _show_only(used, 0) if is_named or len(used) < len(target.devices) else ""
 
 
 def _show_only(devices: Sequence[Device], first: int) -> str:
     """The variable that shows a process only these: by the driver's numbers where known, else by their place."""
     variable = VISIBLE_DEVICES.get(devices[0].vendor, "CUDA_VISIBLE_DEVICES")
     if devices[0].is_instance:
-        names = [f"MIG-UUID-{first + number}" for number in range(1, len(devices) + 1)]
+        names = [
+            device.uuid or f"MIG-UUID-{first + number}" for number, device in enumerate(devices, start=1)
+        ]
         return f"{variable}={','.join(names)} "
     known = [device.index for device in devices if device.index is not None]
     by_bus = BY_BUS if len(known) == len(devices) and devices[0].vendor == "nvidia" else ""

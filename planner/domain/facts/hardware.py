@@ -84,6 +84,8 @@ class Device:
     """How it is built: `pcie`, `sxm`, `oam`, `consumer`, `laptop`, `unified`; empty where nobody said."""
     mig_slices: int | None = None
     """Compute slices that MIG divides it into; None without MIG."""
+    uuid: str | None = None
+    """A MIG instance's identifier, where the driver was asked."""
     index: int | None = None
     """The driver's own number of the card, where it was asked."""
     is_instance: bool = False

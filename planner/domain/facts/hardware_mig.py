@@ -5,7 +5,7 @@ the card's memory in gigabytes as advertised. Instances are never joined: CUDA s
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from planner.domain.errors import BadInput
@@ -24,6 +24,8 @@ MEMORY_EIGHTHS: Mapping[int, tuple[tuple[int, int], ...]] = {
 
 USUAL_SLICES = 7
 """Of a card that no row speaks of."""
+ALIKE = 0.95
+"""Instances count as alike when they have, and have free, at least this part of what the freest has."""
 INSTANCE_SHARE = 0.98
 INSTANCE_FIXED_BYTES = int(0.3 * GIB)
 """Of its share of what the driver reports an instance shows this much less these bytes, at least: nvidia-smi lists
@@ -92,7 +94,9 @@ def make_instance(accelerator: Accelerator, profile: Profile) -> Accelerator:
     )
 
 
-def cut_device(card: Device, *, name: str, total_bytes: int, free_bytes: int, slices: int | None) -> Device:
+def cut_device(
+    card: Device, *, name: str, total_bytes: int, free_bytes: int, slices: int | None, uuid: str | None = None
+) -> Device:
     """An instance that a driver reported, from its card: rates by its share of memory and of compute slices."""
     share = total_bytes / card.total_bytes
     in_all = card.mig_slices or USUAL_SLICES
@@ -108,7 +112,19 @@ def cut_device(card: Device, *, name: str, total_bytes: int, free_bytes: int, sl
         fp8_flops=_scale(card.fp8_flops, compute),
         int8_ops=_scale(card.int8_ops, compute),
         nvlink_bytes_per_s=None,
+        uuid=uuid,
         is_instance=True,
+    )
+
+
+def choose_alike(instances: Sequence[Device]) -> tuple[Device, ...]:
+    """The freest instance and those like it, the freest first: each can serve a replica of its own."""
+    ordered = sorted(instances, key=lambda device: -device.available_bytes)
+    return tuple(
+        device
+        for device in ordered
+        if device.total_bytes >= ALIKE * ordered[0].total_bytes
+        and device.available_bytes >= ALIKE * ordered[0].available_bytes
     )
 
 

@@ -117,6 +117,15 @@ def test_a_divided_card_is_its_freest_instance(plan_on):
     assert any("MIG" in warning for warning in decision["warnings"])
 
 
+def test_instances_alike_serve_a_replica_each_by_their_own_names(plan_on):
+    halves = tuple(Instance(id=number, profile="3g.40gb", bytes=40_448 * MIB, slices=3) for number in (1, 2))
+    card = Card(name=A100.name, cc=A100.cc, total=A100.total, mig=1, instances=halves)
+    decision = plan_on(card, ask="qwen 7b for this machine")
+    assert decision["chosen"]["dp"] == 2
+    assert decision["chosen"]["serve"].count("CUDA_VISIBLE_DEVICES=MIG-") == 2
+    assert "MIG-UUID" not in decision["chosen"]["serve"]
+
+
 def test_a_divided_card_without_an_instance_is_left_out(plan_on):
     decision = plan_on(A100, ask="qwen 7b for this machine")
     assert decision["target"]["devices"][0]["kind"] == "cpu"

@@ -178,6 +178,23 @@ def test_a_divided_card_is_its_freest_instance(plan_for):
     assert [device.available_bytes for device in target.devices] == [19 * GIB]
 
 
+def test_instances_alike_are_replicas(plan_for):
+    instances = [
+        {
+            "name": "3g",
+            "uuid": f"MIG-{number}",
+            "total_bytes": 20 * GIB,
+            "free_bytes": 19 * GIB,
+            "compute_slices": 3,
+            "processes": [],
+        }
+        for number in range(2)
+    ]
+    target = plan_for("host:gpu-1", a_host("gpu-1", a_card(mig="on", instances=instances)))
+    assert [device.uuid for device in target.devices] == ["MIG-0", "MIG-1"]
+    assert all(device.is_instance for device in target.devices)
+
+
 def test_any_host_is_one_with_enough_free_cards(plan_for):
     busy = a_host("busy", a_card(0), a_card(1, held=30 * GIB))
     free = a_host("free", a_card(0), a_card(1), a_card(2, held=9 * GIB))
