@@ -1,8 +1,7 @@
 """What a GPU engine's allocator holds of a checkpoint on one rank: more than the tensors that are stored.
 
     fused matrices     query, key and value are one matrix, gate and up another, the experts of a layer two
-    segments           an allocation of 10 MiB or more takes whole 2 MiB segments; what is left of the last one is
-                       lost to others when it is at most 1 MiB (PyTorch, c10/cuda/CUDACachingAllocator)
+    segments           what PyTorch's allocator does not split off (torch_allocator.py)
     rotary table       positions x rotary width x 2 bytes, once, on every rank
     repacking          weight-only kernels copy one matrix at a time into their own order: the peak that engines
                        print holds one more copy of the last layer's largest matrix
@@ -23,7 +22,7 @@ from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import PLACES, StoredBytes, is_quantized, matrix_bytes, shard_tensor
 from planner.domain.facts.tensors import EXPERT_ROLES, Role, Tensor, lay_out
-from planner.domain.units import MIB
+from planner.domain.facts.torch_allocator import rest_of_own_segment
 
 FUSED: dict[Role, str] = {
     **dict.fromkeys(("q", "k", "v"), "qkv"),
@@ -32,10 +31,6 @@ FUSED: dict[Role, str] = {
     **dict.fromkeys(("q_a", "kv_a"), "qkv_a"),
     **dict.fromkeys(("expert_gate", "expert_up"), "expert_gate_up"),
 }
-LARGE_ALLOCATION = 10 * MIB
-SEGMENT = 2 * MIB
-UNSPLIT = MIB
-"""What is left of a segment is split off and reused only when it is more than this."""
 EXPERT_PADDING = {"MXFP4": 256}
 """gpt-oss-20b takes 13.47 GiB in vLLM 0.11: 12.82 as stored, its experts' 2880 columns padded to 3072."""
 REPACKED = re.compile(r"W[2348]A16")
@@ -107,10 +102,7 @@ def _hold(tensor: Tensor, model: ModelFacts, scheme: Scheme, *, tp: int, ep: int
 
 def _allocated(size: int) -> int:
     """Bytes that a tensor of `size` bytes takes from others."""
-    if size < LARGE_ALLOCATION:
-        return size
-    left = -size % SEGMENT
-    return size + (left if left <= UNSPLIT else 0)
+    return size + int(rest_of_own_segment(size))
 
 
 def _rotary_table(model: ModelFacts) -> int:

@@ -20,6 +20,7 @@ from planner.domain.facts.gguf import GgufTables, find_dynamic
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, largest_matrix_bytes, stored_bytes
+from planner.domain.facts.torch_allocator import as_allocated
 from planner.domain.predict.activations_transformers import ENGINE as TRANSFORMERS
 from planner.domain.predict.activations_transformers import Share, predict_torch_peak
 from planner.domain.predict.constants import Constant
@@ -28,7 +29,6 @@ from planner.domain.predict.overhead import NOTHING
 from planner.domain.predict.overhead_llamacpp import predict_driver_bytes
 from planner.domain.predict.pool import tokens_in
 from planner.domain.predict.seats import Seat, Seating, Span
-from planner.domain.predict.torch_allocator import as_allocated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ import pytest
 
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
+from planner.domain.facts.torch_allocator import unsplit_rest, unsplit_rests
 from planner.domain.predict.activations_transformers import Share, predict_torch_peak
 from planner.domain.predict.memory import predict_memory
 from planner.domain.predict.seats import seat_devices
-from planner.domain.predict.torch_allocator import unsplit_rest, unsplit_rests
 from planner.domain.predict.transformers_versions import constants_of_version
 from planner.domain.units import MIB
 

@@ -24,13 +24,16 @@ KEPT_REST = MIB
 SHARED_SEGMENTS = 0.5
 
 
+def rest_of_own_segment(size: float) -> float:
+    """Bytes that the allocator counts beside a tensor that is large enough for a segment of its own."""
+    rest = -size % STEP
+    return rest if size >= LARGE and rest <= KEPT_REST else 0.0
+
+
 def unsplit_rest(size: float) -> float:
     """Bytes that the allocator counts beside a tensor of `size` bytes."""
-    if size <= KEPT_REST:
-        return 0.0
-    if size >= LARGE:
-        rest = -size % STEP
-        return rest if rest <= KEPT_REST else 0.0
+    if size <= KEPT_REST or size >= LARGE:
+        return rest_of_own_segment(size)
     fitting = SEGMENT // size
     rest = SEGMENT - fitting * size
     return SHARED_SEGMENTS * rest / fitting if rest <= KEPT_REST else 0.0
