@@ -8,8 +8,8 @@ follow llama.cpp's quantizer (src/llama-quant.cpp) and ggml's block structs.
 Vectors stay F32. A publisher's own mixes (`UD-Q4_K_XL`) follow no rule: `data/gguf_dynamic.csv` gives their size
 beside the nearest mix of rules, with the spread it had among published files. Known error: 104 of 121 files
 of evidence/sizes.csv within 0.5 % or their print's rounding (median 0.07 %); the rest are publishers' own mixes,
-IQ4_XS and IQ4_NL made without an importance matrix (0.8 % short), and older mixes; header bytes within a few kB. Files
-whose label hides a custom mix (several of ik_llama.cpp's) differ by up to 20 %.
+IQ4_XS and IQ4_NL made without an importance matrix (0.8 % short), and older mixes; header bytes within a few kB.
+Files whose label hides a custom mix (several of ik_llama.cpp's) differ by up to 20 %.
 """
 
 from collections.abc import Mapping, Sequence
