@@ -70,7 +70,8 @@ def count_active_parameters(model: ModelFacts, layout: tuple[Tensor, ...]) -> in
 def widest_feed_forward(model: ModelFacts) -> int:
     """Width that a token passes at once: dense layers, or the experts it is routed to with the shared ones."""
     routed = model.experts_per_token * model.moe_intermediate_size + model.shared_intermediate_size
-    return max(model.intermediate_size if not model.num_experts or model.dense_layers else 0, routed)
+    dense = max(model.layer_widths, default=model.intermediate_size)
+    return max(dense if layers_with(feeds_of(model), "DB") else 0, routed)
 
 
 def count_described_parameters(model: ModelFacts) -> int:

@@ -10,6 +10,7 @@ from planner.domain.facts.tensors import (
     count_parameters,
     full_layers,
     tensor_layout,
+    widest_feed_forward,
 )
 
 
@@ -142,3 +143,18 @@ def test_experts_stand_in_every_layer_but_the_first_dense_ones(catalogue_model):
 def test_attending_layers_of_a_hybrid_end_each_period(catalogue_model):
     # Every fourth of 48 layers attends: the 4th, 8th, ... counted from one.
     assert full_layers(catalogue_model("Qwen/Qwen3-Coder-Next")) == tuple(range(3, 48, 4))
+
+
+@pytest.mark.parametrize(
+    ("model_id", "width"),
+    [
+        pytest.param("Qwen/Qwen2.5-7B", 18944, id="dense"),
+        pytest.param("Qwen/Qwen3-30B-A3B", 8 * 768, id="routed-alone"),
+        # Six experts of 1408 and two shared ones are wider than its first layer's 10944.
+        pytest.param("deepseek-ai/DeepSeek-V2-Lite", 8 * 1408, id="first-layer-dense"),
+        pytest.param("ai21labs/AI21-Jamba-Mini-1.5", 2 * 14336, id="every-second-layer-routed"),
+        pytest.param("nvidia/NVIDIA-Nemotron-Nano-9B-v2", 15680, id="half-of-the-layers"),
+    ],
+)
+def test_the_widest_feed_forward_is_of_the_layers_that_have_one(catalogue_model, model_id, width):
+    assert widest_feed_forward(catalogue_model(model_id)) == width
