@@ -33,6 +33,7 @@ class OptionsOfEstimate:
             ep=ask.ep or (ranks if said.get("expert_parallel") else None),
             terms=self.options.terms,
             eager=bool(said.get("eager")),
+            is_text_only=bool(said.get("text_only")),
             chunked=said.get("chunked"),
             engine_options=self.options.own,
             extras=self.extras,

@@ -177,6 +177,8 @@ def _own_constants(
         own["whole_prompt_tokens"] = 0
     if is_profiled and ask.chunked is False:
         own["whole_prompt_tokens"] = workload.context_tokens
+    if ask.is_text_only:
+        own["image_encoder"] = 0
     if ask.eager:
         own["graphs"] = 0
     said = {(engine, term): Constant(value, value, value, "as asked") for term, value in own.items()}

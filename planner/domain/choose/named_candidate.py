@@ -62,6 +62,8 @@ class EstimateAsk:
     """Whether GPTQ took columns in order of their activations (`desc_act`)."""
     symmetric: bool = True
     engine_options: Mapping[str, Any] = field(default_factory=dict)
+    is_text_only: bool = False
+    """Whether the engine is told that no image will come."""
     chunked: bool | None = None
     """Whether prompts are cut into chunks, where that was said."""
     extras: ExtraAsk = field(default_factory=ExtraAsk)

@@ -6,6 +6,7 @@
     experts    gate and up of every routed expert, or their outputs, whichever is wider, and the product between them
     sampler    sequence slots x vocabulary x bytes a logit, and the hidden rows of the batch; the whole vocabulary
                on every rank, on the last stage
+    image      of models that take an image of any size: the encoder over the largest one, split over ranks
 
 The two never live at once, so the peak is the larger. Read off vllm-activation-peak rows (evidence/memory_truth.csv)
 and two whole-prompt peaks there: 3.5 hidden widths on 5 figures of 3 models where the layer is the larger (0.22 to
@@ -18,7 +19,13 @@ from planner.domain.facts.layers import mixers_of
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.predict.constants import Constant, MemoryConstants
+from planner.domain.units import GIB
 
+NOTHING = Constant(0, 0, 0, "")
+LARGEST_IMAGE = 16384
+"""Tokens of the largest image; a shorter context allows a smaller one alone."""
+ANY_IMAGE_SIZE = ("Qwen2VL", "Qwen2_5_VL", "Qwen3VL", "Qwen3_5")
+"""Beginnings of architectures whose images keep their size."""
 DELTA_LAYERS = "LK"
 CHANNEL_GATED = "K"
 """Letter of delta-rule layers with a gate a channel (facts/layers.py)."""
@@ -48,12 +55,19 @@ def predict_batch_peak(
     logits = min(slots, tokens) * model.vocab_size if is_last else 0
     rows = 2 * tokens * model.hidden_size
     scale, sampler = constants[engine, "activation_scale"], constants[engine, "sampler_bytes"]
+    image = constants.get((engine, "image_encoder"), NOTHING) if takes_any_image(model) else NOTHING
+    share = GIB / placement.tp * min(1, workload.context_tokens / LARGEST_IMAGE)
     return Constant(
-        max(layer * scale.low, rows + logits * sampler.low),
-        max(layer * scale.likely, rows + logits * sampler.likely),
-        max(layer * scale.high, rows + logits * sampler.high),
+        max(layer * scale.low, rows + logits * sampler.low, image.low * share),
+        max(layer * scale.likely, rows + logits * sampler.likely, image.likely * share),
+        max(layer * scale.high, rows + logits * sampler.high, image.high * share),
         sampler.source,
     )
+
+
+def takes_any_image(model: ModelFacts) -> bool:
+    """Whether its processor passes images at their own size, up to `LARGEST_IMAGE` tokens each (Qwen2-VL and what follows)."""
+    return bool(model.loaded_extra_params) and model.architecture.startswith(ANY_IMAGE_SIZE)
 
 
 def _batched_tokens(engine: str, workload: Workload, slots: int, constants: MemoryConstants) -> int:

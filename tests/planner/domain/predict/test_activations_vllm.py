@@ -98,3 +98,13 @@ def test_no_batch_holds_more_than_all_its_slots_could(peak_of, a_model, tables):
     )
     # 4 x 64 tokens x (3 x 4096 + 3.5 x 1024) x 2 bytes
     assert peak.likely == 4 * 64 * (3 * 4096 + 3.5 * 1024) * 2
+
+
+def test_an_image_of_any_size_is_encoded_at_its_largest(peak_of):
+    asked = {"model_id": "Qwen/Qwen2.5-VL-7B-Instruct", "version": "0.7.3", "card": RTX_3090}
+    few = {"sequence_slots": 1, "whole_prompt_tokens": 0, "batched_tokens": 2048}
+    # evidence/memory_truth.csv: 1.16 GiB at a context of 8,192 tokens, half of the largest image
+    assert peak_of(**asked, context=8192, **few).likely / GIB == pytest.approx(1.16, rel=0.2)
+    assert peak_of(**asked, context=32768, **few).likely == 2 * GIB
+    assert peak_of(**asked, context=32768, tp=2, **few).likely == 1 * GIB
+    assert peak_of(**asked, context=32768, image_encoder=0, **few).likely < 0.5 * GIB
