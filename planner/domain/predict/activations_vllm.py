@@ -66,7 +66,7 @@ def predict_batch_peak(
 
 
 def takes_any_image(model: ModelFacts) -> bool:
-    """Whether its processor passes images at their own size, up to `LARGEST_IMAGE` tokens each (Qwen2-VL and what follows)."""
+    """Whether its processor passes images at their own size (Qwen2-VL and what follows)."""
     return bool(model.loaded_extra_params) and model.architecture.startswith(ANY_IMAGE_SIZE)
 
 
