@@ -3,7 +3,8 @@
 import pytest
 
 from planner.domain.errors import Ambiguous, BadInput, BitwrightError
-from planner.domain.facts.hardware_names import describe, resolve_accelerator
+from planner.domain.facts.hardware_choices import describe
+from planner.domain.facts.hardware_names import resolve_accelerator
 
 MIB = 1 << 20
 
