@@ -61,7 +61,7 @@ def judge_runs(estimator: Estimates) -> dict[str, Verdicts]:
     """Configurations whose speed was measured, by engine, each once with the longest context that ran."""
     found: dict[str, Verdicts] = {}
     for fields in longest(run_fields(row) for row in read_rows("speed.csv") if is_plain_run(row)):
-        found.setdefault(fields.get("engine", ""), Verdicts(want_fit=True)).judge(estimator, fields)
+        found.setdefault(family(fields.get("engine", "")), Verdicts(want_fit=True)).judge(estimator, fields)
     return found
 
 
@@ -71,7 +71,7 @@ def judge_failures(estimator: Estimates) -> dict[str, Verdicts]:
     for row in read_rows("memory_negatives.csv"):
         fields = failure_fields(row)
         if row["failure"] == "oom" and fields is not None:
-            found.setdefault(row["engine"], Verdicts(want_fit=False)).judge(estimator, fields)
+            found.setdefault(family(row["engine"]), Verdicts(want_fit=False)).judge(estimator, fields)
     return found
 
 
@@ -161,6 +161,11 @@ def failure_fields(row: Row) -> dict[str, Any] | None:
         ),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def family(engine: str) -> str:
+    """The engine without its kernel, its driver or what it runs inside."""
+    return re.split(r" \(| / | fused| bench| repo| Vulkan| OpenCL| ROCm| \d", engine, maxsplit=1)[0]
 
 
 def longest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

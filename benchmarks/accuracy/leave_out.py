@@ -17,7 +17,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from memory import Estimator, compare, family, percent
+from fits import family
+from memory import Estimator, compare, percent
 from rich import box
 from rich.console import Console
 from rich.table import Table

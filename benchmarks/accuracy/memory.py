@@ -7,7 +7,6 @@ are farthest off; `--unread` says why rows were refused, `--left-out` which rule
 """
 
 import argparse
-import re
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from statistics import mean, median, quantiles
 from typing import Any
 
-from fits import judge_failures, judge_runs, print_verdicts
+from fits import family, judge_failures, judge_runs, print_verdicts
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -200,11 +199,6 @@ def print_table(console: Console, comparisons: Sequence[Comparison]) -> None:
             wanted,
         )
     console.print(table)
-
-
-def family(engine: str) -> str:
-    """The engine without its kernel or the thread that its log was posted in."""
-    return "llama.cpp" if engine.startswith("llama") else re.split(r" \(| / ", engine, maxsplit=1)[0]
 
 
 def spread(errors: Sequence[float]) -> tuple[str, ...]:

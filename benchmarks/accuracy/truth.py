@@ -188,7 +188,7 @@ RULES: Mapping[str, Callable[[Row, str, Mapping[str, Any]], bool]] = {
     "scheme not stated": lambda row, *_: not row["scheme"],
     "tensors overridden to the host": lambda row, *_: "overridden" in row["note"],
     "not all layers on the devices": lambda row, *_: _is_partial(row),
-    "several kinds of card": lambda row, *_: "+" in row["gpu"],
+    "one of several kinds of card": lambda row, *_: "+" in row["gpu"] and row["per_gpu"] == "true",
     "devices and ranks not stated": lambda row, quantity, _: (
         row["engine"] == "vllm" and not row["tp"] and quantity != "kv_capacity_tokens"
     ),
