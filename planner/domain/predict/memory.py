@@ -17,6 +17,7 @@ from functools import lru_cache
 
 from planner.domain.facts.engine_weights import engine_rank_bytes, is_repacked
 from planner.domain.facts.gguf import GgufTables, find_dynamic
+from planner.domain.facts.hardware import Device
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, largest_matrix_bytes, stored_bytes
@@ -29,6 +30,9 @@ from planner.domain.predict.overhead import NOTHING
 from planner.domain.predict.overhead_llamacpp import predict_driver_bytes
 from planner.domain.predict.pool import tokens_in
 from planner.domain.predict.seats import Seat, Seating, Span
+
+SHARE_BESIDE_SYSTEM = 0.9
+"""Assumed: what an operating system leaves of unified memory to a model's device and host parts together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +156,7 @@ def predict_memory(
     # Where no layer grows with the context, only the model's own maximum bounds a sequence.
     longest = model.max_position * seating.sequences
     low, likely, high = map(min, zip(*capacities, strict=True)) if capacities else (longest,) * 3
+    opening = seating.seats[0].span.device
     return replace(
         worst,
         kv_capacity_tokens=likely,
@@ -160,8 +165,15 @@ def predict_memory(
         all_devices_low_bytes=all_low,
         all_devices_high_bytes=all_high,
         host_bytes=int((stored_on_host + seating.cache_on_host) * placement.dp),
-        host_usable_bytes=host_ram_bytes if placement.offload else None,
+        host_usable_bytes=_host_usable(opening, worst, host_ram_bytes) if placement.offload else None,
     )
+
+
+def _host_usable(device: Device, on_device: MemoryEstimate, host_ram_bytes: int | None) -> int | None:
+    """Host memory for offloaded layers; where memory is unified, what the device's own part leaves of it."""
+    if device.kind != "unified":
+        return host_ram_bytes
+    return max(0, int(device.total_bytes * SHARE_BESIDE_SYSTEM) - on_device.total_high_bytes)
 
 
 def _needs(

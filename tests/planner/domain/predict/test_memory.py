@@ -133,6 +133,18 @@ def test_offload_takes_nothing_off_a_cpu(memory_of, a_device):
     assert asked == whole
 
 
+def test_layers_in_host_memory_are_no_way_around_unified_memory(memory_of, catalogue_model, a_device):
+    """70 GiB of weights on a Mac of 64: half of the layers fit its GPU's share, and the whole fits nowhere."""
+    model = catalogue_model("meta-llama/Llama-3.3-70B-Instruct")
+    mac = (a_device("Apple M1 Max 64GB"),)
+    options = {"engine": "llama.cpp", "model": model, "devices": mac, "context": 4096, "concurrency": 1}
+    large = memory_of("Q8_0", "gguf", None, placement=Placement(offload=40), **options)
+    small = memory_of("Q4_K_M", "gguf", None, placement=Placement(offload=20), **options)
+    assert large.total_high_bytes < large.usable_bytes
+    assert not large.fits
+    assert small.fits
+
+
 def test_offloaded_layers_must_fit_in_host_memory(memory_of):
     fitting = memory_of("F16", "gguf", None, engine="llama.cpp", placement=Placement(offload=4))
     assert fitting.fits
