@@ -37,7 +37,7 @@ LEGAL_WORDS = {True: "loads", False: "does not load", None: "no rule says whethe
 @click.option("--tp", type=int, help="Tensor parallel.")
 @click.option("--pp", type=int, help="Pipeline parallel, or layers over devices.")
 @click.option("--dp", type=int, help="Replicas.")
-@click.option("--ep", type=int, help="Expert parallel (not modelled yet).")
+@click.option("--ep", type=int, help="Expert parallel: ranks that hold whole experts.")
 @click.option("--offload", type=int, help="Layers that stay in host memory (llama.cpp).")
 @click.option("--context", help="Tokens kept a sequence, as 8192 or 32k.")
 @click.option("--concurrency", help="Sequences served at once.")
