@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.domain.errors import BadInput
+from planner.domain.facts.spellings import shorten
 from planner.domain.predict.constants import Constant, MemoryConstants
 
 LLAMACPP_FAMILY = frozenset({"llama.cpp"})
@@ -22,6 +23,7 @@ OPTIONS: Mapping[str, tuple[str, float]] = {
     "swa_full": ("full_window_cache", 1),
 }
 """Engine option → the term it sets, and the highest value it takes."""
+WORDS = {"on": 1, "true": 1, "off": 0, "false": 0}
 BUILD = re.compile(r"(?<![\w.])b?(\d{3,5})(?![\w.]|-\d)")
 QUANTIZED_CACHE = re.compile(r"i?q\d")
 """Types of a KV cache that have blocks: q8_0, q4_0, iq4_nl, …"""
@@ -82,9 +84,15 @@ def read_options(engine: str, options: Mapping[str, Any]) -> dict[tuple[str, str
     read = {}
     for name, value in options.items():
         term, highest = OPTIONS[name]
-        number = {"on": 1, "off": 0}.get(str(value).lower(), value)
+        if str(value).lower() == "auto":
+            continue
+        number = WORDS.get(str(value).lower(), value)
         if not isinstance(number, (int, float)) or not 0 <= number <= highest or number != int(number):
-            raise BadInput("estimate.bad_field", f"{name} is a whole number from 0 to {highest:.0f}.")
+            words = " (or on, off, auto)" if highest == 1 else ""
+            raise BadInput(
+                "estimate.bad_field",
+                f'{name} is a whole number from 0 to {highest:.0f}{words}, not "{shorten(str(value))}".',
+            )
         number = LATENT_CACHE_OF_MLA[int(number)] if name == "mla" else float(number)
         read[engine, term] = Constant(number, number, number, "as asked")
     return read

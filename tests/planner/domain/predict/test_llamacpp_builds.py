@@ -94,6 +94,10 @@ def test_options_stand_in_for_defaults():
     }
 
 
+def test_an_option_left_to_the_engine_is_its_default():
+    assert read_options("llama.cpp", {"flash_attn": "auto"}) == {}
+
+
 @pytest.mark.parametrize("options", [{"flash_attn": "maybe"}, {"swa_full": -1}, {"mla": 4}])
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(BadInput, match="whole number"):
