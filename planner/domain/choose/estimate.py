@@ -32,6 +32,8 @@ from planner.domain.predict.llamacpp_builds import (
 )
 from planner.domain.predict.transformers_versions import constants_of_version
 
+POOL_ENGINES = frozenset({"vllm", "sglang"})
+"""Engines that reserve a pool for the longest sequence they are told of."""
 JOB_NUMBERS = ("backend", "minutes", "vram_bytes", "ram_bytes", "disk_bytes")
 NUMBERS = (
     *("weights_bytes", "kv_cache_bytes", "activation_bytes", "overhead_bytes", "total_bytes", "usable_bytes"),
@@ -89,7 +91,7 @@ def estimate_candidate(
         "intervals": {**memory["intervals"], **speed["intervals"]},
         "basis": {"speed": speed["basis"], "speed_sources": speed["sources"]},
         "candidate": _describe_candidate(inputs, candidate, workload, ask),
-        "assumed": [*inputs.notes, *inputs.target.assumed, *_stand_ins(ask, candidate, tables)],
+        "assumed": [*inputs.notes, *inputs.target.assumed, *_stand_ins(ask, candidate, inputs, workload)],
     }
 
 
@@ -213,8 +215,9 @@ def _context_findings(workload: Workload, model: ModelFacts) -> list[Finding]:
     ]
 
 
-def _stand_ins(ask: EstimateAsk, candidate: Candidate, tables: Tables) -> list[str]:
-    """What was reckoned by its likeness to something else, one sentence each."""
+def _stand_ins(ask: EstimateAsk, candidate: Candidate, inputs: PlanInputs, workload: Workload) -> list[str]:
+    """What was reckoned by its likeness to something else, or taken for granted, one sentence each."""
+    tables = inputs.tables
     said = []
     if ask.engine not in {None, candidate.engine}:
         kin = tables.engine_kin[ask.engine]
@@ -223,6 +226,12 @@ def _stand_ins(ask: EstimateAsk, candidate: Candidate, tables: Tables) -> list[s
         bits = candidate.scheme.weight_bits
         said.append(
             f"what {candidate.scheme.name} stores is not recorded: reckoned at {bits:g} bits a weight"
+        )
+    longest, told = inputs.model.max_position, inputs.request.context_tokens
+    if told is None and candidate.engine in POOL_ENGINES and workload.context_tokens < longest:
+        said.append(
+            f"{workload.context_tokens:,} tokens are kept for each sequence; {candidate.engine} plans for the "
+            f"model's {longest:,} unless it is told less"
         )
     return said
 

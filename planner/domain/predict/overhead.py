@@ -47,3 +47,12 @@ def graphs_outside(engine: str, device: Device, constants: MemoryConstants) -> f
     if counted is None or counted.likely or device.kind == "cpu":
         return 0
     return constants[engine, "graphs"].likely * GIB
+
+
+def context_before_share(engine: str, placement: Placement, constants: MemoryConstants) -> float:
+    """Bytes of the share that are lost because it is taken of what context and collectives leave free (SGLang)."""
+    if (engine, "working_outside") not in constants:
+        return 0
+    is_parallel = placement.tp * placement.pp > 1
+    context = constants[engine, "context_parallel" if is_parallel else "context_single"]
+    return constants[engine, "utilisation"].likely * context.likely * GIB

@@ -24,7 +24,7 @@ from planner.domain.predict.constants import Constant, MemoryConstants
 from planner.domain.predict.extras import NO_EXTRAS, Extras
 from planner.domain.predict.kv_cache import cache_rules, kv_bytes_by_layer, kv_bytes_per_layer_token
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
-from planner.domain.predict.overhead import graphs_outside, predict_overhead
+from planner.domain.predict.overhead import context_before_share, graphs_outside, predict_overhead
 from planner.domain.predict.pool import TokenCost, cost_of_token
 
 LAYER_SPLIT = LLAMACPP_FAMILY | {TRANSFORMERS}
@@ -137,7 +137,8 @@ def seat_devices(
                 span=span,
                 kv_cache=int(sequences * (kept + drafted) / extras.context_parallel),
                 cost=cost,
-                usable=usable_bytes(span.device, engine, constants),
+                usable=usable_bytes(span.device, engine, constants)
+                - int(context_before_share(engine, placement, constants)),
                 activation=None
                 if engine == TRANSFORMERS
                 else predict_activations(

@@ -234,3 +234,27 @@ def test_trained_in_four_bits_means_as_released(estimate):
     asked = {"model": "moonshotai/Kimi-K2-Thinking", "scheme": "W4A16", "method": "qat-int4"}
     found = estimate({**asked, "device": "NVIDIA H200 141GB SXM", "count": 8, "engine": "vllm"})
     assert (found["candidate"]["method"], found["candidate"]["group_size"]) == ("native", 32)
+
+
+def test_sglang_takes_its_share_of_what_is_free_before_loading(estimate):
+    found = estimate(
+        {
+            "model": "Qwen/Qwen3-235B-A22B",
+            "scheme": "FP8",
+            "method": "native",
+            "engine": "sglang",
+            "device": "NVIDIA H100 80GB SXM5",
+            "count": 4,
+            "context": 32768,
+            "concurrency": 1,
+            "engine_options": {"mem_fraction_static": 0.93},
+        }
+    )
+    # vllm-project/vllm issue 21348: 367,404 tokens over four H100
+    assert found["kv_capacity_tokens"] == pytest.approx(367_404, rel=0.1)
+
+
+def test_what_the_engine_takes_unless_told_less_is_said(estimate):
+    asked = {"model": "Qwen/Qwen3-8B", "scheme": "BF16", "device": "RTX 4090", "engine": "vllm"}
+    assert any("40,960" in sentence for sentence in estimate(asked)["assumed"])
+    assert not any("40,960" in sentence for sentence in estimate({**asked, "context": 8192})["assumed"])
