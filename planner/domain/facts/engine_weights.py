@@ -39,7 +39,7 @@ REPACKED_BELOW = (("FP8", 89), ("MXFP4", 90), ("NVFP4", 100))
 """Beginnings of floating schemes that cards below a compute capability (times ten) run by Marlin as well."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def engine_rank_bytes(
     model: ModelFacts,
     scheme: Scheme,

@@ -59,7 +59,7 @@ class StoredBytes:
         return self.layers + self.embedding + self.lookup + self.head + self.other
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=4096)
 def stored_bytes(model: ModelFacts, scheme: Scheme, group_size: int | None, gguf: GgufTables) -> StoredBytes:
     """Bytes of tensor data on disk, unsplit."""
     if scheme.is_gguf_mix:
