@@ -30,7 +30,7 @@ MESSAGE_COLUMN = 46
 """Columns, from INDENT on, at which the right part of a line starts."""
 SHOWN_ALTERNATIVES = 3
 SHOWN_REJECTED = 5
-NOT_MODELLED = "speculative decoding, prefix-cache hits, other tenants' load, CPU offload"
+NOT_MODELLED = "speculative decoding, prefix-cache hits, other tenants' load, layers in host memory"
 
 
 def print_plan(decision: Mapping[str, Any], console: Console | None = None) -> None:

@@ -23,12 +23,18 @@ class EvidenceStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._queries = load_queries("evidence")
+        self._highest: int | None = None  # id of the newest row while none is being written
 
     def highest_id(self) -> int:
-        """Id of the newest row."""
-        with self._database.cursor() as cursor:
+        """Id of the newest row; where one is just being written, it is waited for."""
+        highest = self._highest
+        if highest is not None:
+            return highest
+        with self._database.writer() as cursor:
             row = cursor.execute(self._queries["highest_evidence_id"]).fetchone()
-        assert row is not None
+            assert row is not None
+            if not self._database.is_in_transaction:
+                self._highest = int(row[0])
         return int(row[0])
 
     def read_base(self, load: Load, highest_id: int, benchmarks: Sequence[str]) -> EvidenceBase:
@@ -63,6 +69,7 @@ class EvidenceStore:
         parameters = {name: row.get(name) for name in COLUMNS}
         parameters["detail"] = json.dumps(row.get("detail"))
         with self._database.writer() as cursor:
+            self._highest = None
             added = cursor.execute(self._queries["add_evidence"], parameters).fetchone()
         assert added is not None
         return int(added[0])

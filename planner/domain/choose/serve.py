@@ -2,7 +2,8 @@
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from planner.domain.choose.candidates import Candidate
 from planner.domain.facts.hardware import Device, Target
@@ -21,6 +22,15 @@ VISIBLE_DEVICES = {
 """Variable by which a process is kept to its own devices."""
 BY_BUS = "CUDA_DEVICE_ORDER=PCI_BUS_ID "
 """Makes CUDA count cards as NVML does; without it the fastest comes first."""
+
+
+@lru_cache(maxsize=1024)
+def _quote(word: str) -> str:
+    return shlex.quote(word)
+
+
+def _join(words: Iterable[str]) -> str:
+    return " ".join(map(_quote, words))
 
 
 def artifact_name(candidate: Candidate, model_id: str) -> str:
@@ -51,7 +61,7 @@ def serve_command(
         return _vllm_command(candidate, where, target, workload, sequences)
     if candidate.engine == "llama.cpp":
         return _llamacpp_command(candidate, where, target, workload, sequences)
-    return f"transformers serve --force-model {shlex.quote(where)}"
+    return f"transformers serve --force-model {_quote(where)}"
 
 
 def _vllm_command(
@@ -81,7 +91,7 @@ def _vllm_command(
     used = target.devices[: placement.devices]
     if used[0].is_instance and placement.dp > 1:
         return _replicate(parts, used, 1)
-    return _name_devices(used, target) + shlex.join(parts)
+    return _name_devices(used, target) + _join(parts)
 
 
 def _name_devices(used: Sequence[Device], target: Target) -> str:
@@ -111,7 +121,7 @@ def _replicate(parts: Sequence[str], used: Sequence[Device], each: int) -> str:
         kept.pop(list(parts).index("--data-parallel-size"))
     return " & ".join(
         f"{_show_only(used[first : first + each], first)}"
-        f"{shlex.join([*kept, '--port', str(FIRST_PORT + first // each)])}"
+        f"{_join([*kept, '--port', str(FIRST_PORT + first // each)])}"
         for first in range(0, len(used), each)
     )
 
@@ -149,5 +159,5 @@ def _llamacpp_command(
         parts += ["-ctk", candidate.kv_dtype, "-ctv", candidate.kv_dtype]
     used = target.devices[: candidate.placement.devices]
     if candidate.placement.dp == 1:
-        return _name_devices(used, target) + shlex.join(parts)
+        return _name_devices(used, target) + _join(parts)
     return _replicate(parts, used, candidate.placement.pp)

@@ -12,7 +12,7 @@ and high values; the interval of the total is their sum. Known error: activation
 yet, which is what the width of the interval says.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from planner.domain.facts.engine_weights import engine_rank_bytes, is_repacked
@@ -95,6 +95,17 @@ class _Needs:
     """Overhead that the driver counts, inside the engine's share or not."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """A seat with its needs, and the low and high end of what they add up to. Bytes."""
+
+    seat: Seat
+    needs: _Needs
+    usable: int
+    low: int
+    high: int
+
+
 def predict_memory(
     seating: Seating,
     scheme: Scheme,
@@ -117,7 +128,7 @@ def predict_memory(
     spans = tuple(seat.span for seat in seating.seats)
     by_seat = _weights_by_seat(seating.model, scheme, group_size, _Split.of(seating), spans, gguf)
 
-    worst: MemoryEstimate | None = None
+    worst: _Filled | None = None
     all_devices = all_low = all_high = 0
     capacities = []
     for seat, weights in zip(seating.seats, by_seat, strict=True):
@@ -130,50 +141,46 @@ def predict_memory(
             capacities.append(tokens_in(usable - needs.weights, counted, seat.cost, seating.engine))
         if is_beside:
             usable = min(seat.span.device.available_bytes, usable + int(working.high))
-        estimate = MemoryEstimate(
-            device=seat.span.device.label,
-            weights_bytes=needs.weights,
-            kv_cache_bytes=seat.kv_cache,
-            activation_bytes=int(activation.likely),
-            overhead_bytes=int(needs.overhead.likely),
-            total_low_bytes=int(fixed - weights * less + working.low),
-            total_high_bytes=int(fixed + spare * seat.kv_cache + weights * more + working.high),
-            usable_bytes=usable,
-            kv_capacity_tokens=0,
-            all_devices_bytes=0,
-            activation_bounds=(int(activation.low), int(activation.high)),
-            overhead_bounds=(int(needs.everything.low), int(needs.everything.high)),
-        )
+        low = int(fixed - weights * less + working.low)
+        high = int(fixed + spare * seat.kv_cache + weights * more + working.high)
+        if worst is None or usable - high < worst.usable - worst.high:
+            worst = _Filled(seat, needs, usable, low, high)
         copies = seat.span.copies
         all_devices += (fixed + int(activation.likely)) * copies
         all_low += int(fixed - weights * less + activation.low) * copies
         all_high += int(fixed + weights * more + activation.high) * copies
-        if worst is None or estimate.usable_bytes - estimate.total_high_bytes < (
-            worst.usable_bytes - worst.total_high_bytes
-        ):
-            worst = estimate
     assert worst is not None, "a placement has at least one stage"
     # Where no layer grows with the context, only the model's own maximum bounds a sequence.
     longest = model.max_position * seating.sequences
-    low, likely, high = map(min, zip(*capacities, strict=True)) if capacities else (longest,) * 3
+    fewest, likely, most = map(min, zip(*capacities, strict=True)) if capacities else (longest,) * 3
     opening = seating.seats[0].span.device
-    return replace(
-        worst,
+    needs = worst.needs
+    return MemoryEstimate(
+        device=worst.seat.span.device.label,
+        weights_bytes=needs.weights,
+        kv_cache_bytes=worst.seat.kv_cache,
+        activation_bytes=int(needs.activation.likely),
+        overhead_bytes=int(needs.overhead.likely),
+        total_low_bytes=worst.low,
+        total_high_bytes=worst.high,
+        usable_bytes=worst.usable,
         kv_capacity_tokens=likely,
-        capacity_bounds=(low, high),
+        capacity_bounds=(fewest, most),
         all_devices_bytes=all_devices,
         all_devices_low_bytes=all_low,
         all_devices_high_bytes=all_high,
         host_bytes=int((stored_on_host + seating.cache_on_host) * placement.dp),
-        host_usable_bytes=_host_usable(opening, worst, host_ram_bytes) if placement.offload else None,
+        host_usable_bytes=_host_usable(opening, worst.high, host_ram_bytes) if placement.offload else None,
+        activation_bounds=(int(needs.activation.low), int(needs.activation.high)),
+        overhead_bounds=(int(needs.everything.low), int(needs.everything.high)),
     )
 
 
-def _host_usable(device: Device, on_device: MemoryEstimate, host_ram_bytes: int | None) -> int | None:
+def _host_usable(device: Device, on_device: int, host_ram_bytes: int | None) -> int | None:
     """Host memory for offloaded layers; where memory is unified, what the device's own part leaves of it."""
     if device.kind != "unified":
         return host_ram_bytes
-    return max(0, int(device.total_bytes * SHARE_BESIDE_SYSTEM) - on_device.total_high_bytes)
+    return max(0, int(device.total_bytes * SHARE_BESIDE_SYSTEM) - on_device)
 
 
 def _needs(
