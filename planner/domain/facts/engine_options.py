@@ -5,12 +5,14 @@ term of the engine's constants (`term:sequence_slots`), a part of its own (`extr
 depends on. An option that the table does not have is named in the answer, never silently dropped.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 ANY = "any"
 """Engine of rows that hold for all."""
+MOST = 1_000_000
 OFF = frozenset({"", "false", "no", "off", "0", "none", "null"})
 
 
@@ -38,19 +40,20 @@ class ReadOptions:
 
 
 def read_options(given: Mapping[str, Any], engine: str | None, table: Sequence[EngineOption]) -> ReadOptions:
-    """What the options set; where the engine's own rows lack one, the first engine that has it speaks.
+    """What the options set; for an engine without rows of its own the first engine that has the option speaks.
 
     Raises:
-        ValueError: a term's value is no number.
+        ValueError: a term's value is no number, or none that an engine would take.
     """
     fields: dict[str, Any] = {}
     terms: dict[str, float] = {}
     extras: dict[str, Any] = {}
     own: dict[str, Any] = {}
     unknown = []
+    has_own_rows = any(row.engine == engine for row in table)
     for name, value in _flatten(given):
         named = [row for row in table if row.option == name]
-        rows = [row for row in named if row.engine in {engine, ANY}] or named
+        rows = [row for row in named if row.engine in {engine, ANY}] or ([] if has_own_rows else named)
         kind, _, target = (rows[0].sets if rows else "").partition(":")
         if not rows:
             unknown.append(name)
@@ -74,15 +77,29 @@ def _flatten(given: Mapping[str, Any]) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in given.items():
         plain = str(name).strip().lower().lstrip("-").replace("-", "_")
-        if isinstance(value, Mapping):
-            found += [(f"{plain}.{str(part).lower()}", item) for part, item in value.items()]
+        parsed = _parse(value)
+        if isinstance(parsed, Mapping):
+            found += [(f"{plain}.{str(part).lower()}", item) for part, item in parsed.items()]
         else:
-            found.append((plain, value))
+            found.append((plain, parsed))
     return found
 
 
 def _number(name: str, value: Any) -> float:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f'{name} is a number, not "{value}"') from error
+    if not 1 <= number <= MOST:
+        raise ValueError(f'{name} is a number from 1 to {MOST:,}, not "{value}"')
+    return number
+
+
+def _parse(value: Any) -> Any:
+    """An object that was written as JSON, as command lines do; anything else as it is."""
+    if not isinstance(value, str) or not value.lstrip().startswith("{"):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value

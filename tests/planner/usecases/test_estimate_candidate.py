@@ -128,6 +128,12 @@ def test_every_spelling_is_read(estimate, fields, expected):
         pytest.param(
             {"engine_options": {"max_num_seqs": "many"}}, "estimate.bad_field", "max_num_seqs", id="option"
         ),
+        pytest.param(
+            {"engine_options": {"max_num_seqs": -3}},
+            "estimate.bad_field",
+            "max_num_seqs",
+            id="option-below-one",
+        ),
         pytest.param({"engine": "notepad"}, "engine.unknown", "notepad", id="no-such-engine"),
         pytest.param({"method": "magic"}, "method.unknown", "magic", id="no-such-method"),
         pytest.param({"colour": "red"}, "estimate.unknown_field", "colour", id="no-such-field"),

@@ -198,6 +198,8 @@ def test_options_say_what_the_engine_is_told(estimate):
     # 28 layers x 2 x 8 heads x 128 x 2 bytes a token beside 36 of the same
     assert drafted["kv_cache_bytes"] == plain["kv_cache_bytes"] * (28 + 36) // 36
     assert drafted["weights_bytes"] - plain["weights_bytes"] == pytest.approx(1.12 * 2**30, rel=0.01)
+    written = estimate({**asked, "engine_options": {"speculative_config": '{"model": "Qwen/Qwen3-0.6B"}'}})
+    assert written["weights_bytes"] == drafted["weights_bytes"]
     adapted = estimate(
         {**asked, "engine_options": {"enable_lora": True, "max_loras": 4, "max_lora_rank": 64}}
     )
@@ -258,3 +260,9 @@ def test_what_the_engine_takes_unless_told_less_is_said(estimate):
     asked = {"model": "Qwen/Qwen3-8B", "scheme": "BF16", "device": "RTX 4090", "engine": "vllm"}
     assert any("40,960" in sentence for sentence in estimate(asked)["assumed"])
     assert not any("40,960" in sentence for sentence in estimate({**asked, "context": 8192})["assumed"])
+
+
+def test_another_engines_option_is_said_to_be_unknown(estimate):
+    asked = {"model": "Qwen/Qwen3-8B", "scheme": "Q4_K_M", "device": "RTX 4090", "engine": "llama.cpp"}
+    found = estimate({**asked, "engine_options": {"max_num_seqs": 8}})
+    assert any("max_num_seqs" in sentence for sentence in found["assumed"])
