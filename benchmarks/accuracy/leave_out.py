@@ -9,25 +9,22 @@ are mean absolute shares of the measured value; "as it is" is the constant of th
 
 import argparse
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from fits import family
+from home import throwaway_workshop
 from memory import Estimator, compare, percent
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from truth import DATA, QUANTITIES, Figure, read_figures
+from truth import QUANTITIES, Figure, read_figures
 
 from planner.domain.choose.candidates import Tables
 from planner.domain.predict.constants import Constant
-from planner.main import open_workshop
-from planner.settings import Settings
 from planner.usecases.workshop import Workshop
 
 FACTORS = (0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 4.0)
@@ -187,13 +184,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", help="only constants of this engine")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        workshop = open_workshop(Settings(home=home, cache=home / "cache", data=DATA))
-        try:
-            print_fits(Console(width=140), workshop, asked.engine)
-        finally:
-            workshop.close()
+    with throwaway_workshop() as workshop:
+        print_fits(Console(width=140), workshop, asked.engine)
 
 
 if __name__ == "__main__":

@@ -7,26 +7,23 @@ are farthest off; `--unread` says why rows were refused, `--left-out` which rule
 """
 
 import argparse
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean, median, quantiles
 from typing import Any
 
 from fits import family, judge_failures, judge_runs, print_verdicts
+from home import throwaway_workshop
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from truth import DATA, Figure, read_figures
+from truth import Figure, read_figures
 from truth_sizes import read_sizes
 
 from planner.domain.errors import BitwrightError
 from planner.domain.facts.model import ModelFacts
 from planner.domain.units import GIB
-from planner.main import open_workshop
-from planner.settings import Settings
 from planner.usecases.estimate_candidate import estimate_candidate
 from planner.usecases.workshop import Workshop
 
@@ -274,13 +271,8 @@ def main() -> None:
     parser.add_argument("--unread", action="store_true", help="every reason why a row was refused, in full")
     parser.add_argument("--width", type=int, default=130)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        workshop = open_workshop(Settings(home=home, cache=home / "cache", data=DATA))
-        try:
-            run(Estimator(workshop), Console(width=asked.width), asked)
-        finally:
-            workshop.close()
+    with throwaway_workshop() as workshop:
+        run(Estimator(workshop), Console(width=asked.width), asked)
 
 
 if __name__ == "__main__":

@@ -17,22 +17,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
+from home import throwaway_workshop
 from memory import Estimator, compare
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from truth import DATA, Figure, read_figures
+from truth import Figure, read_figures
 
 from planner.domain.facts.model import ModelFacts
 from planner.domain.units import GIB
-from planner.main import open_workshop
-from planner.settings import Settings, read_settings
+from planner.settings import read_settings
 
 INSTALL_SECONDS = 180
 ASK_SECONDS = 30
 GB = 1_000_000_000
-QUESTION = {
+QUESTION: dict[str, Any] = {
     "model": "Qwen/Qwen2.5-72B-Instruct",
     "scheme": "W4A16",
     "method": "gptq",
@@ -340,13 +341,8 @@ def peer_errors(
 def main() -> None:
     """Compare on a throwaway home; environments stay in the cache."""
     cache = read_settings().cache
-    with tempfile.TemporaryDirectory() as place:
-        home = Path(place)
-        workshop = open_workshop(Settings(home=home, cache=home / "cache", data=DATA))
-        try:
-            compare_peers(Console(width=150), Estimator(workshop), cache, home)
-        finally:
-            workshop.close()
+    with throwaway_workshop() as workshop, tempfile.TemporaryDirectory() as folder:
+        compare_peers(Console(width=150), Estimator(workshop), cache, Path(folder))
 
 
 if __name__ == "__main__":

@@ -6,21 +6,18 @@ Every row of the memory truth, the sizes, the failures and the speeds is asked a
 """
 
 import argparse
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from fits import failure_fields, run_fields
+from home import throwaway_workshop
 from rich.console import Console
 from rich.table import Table
-from truth import DATA, as_fields, read_rows
+from truth import as_fields, read_rows
 from truth_sizes import as_size_fields
 
 from planner.domain.errors import BitwrightError
-from planner.main import open_workshop
-from planner.settings import Settings
 from planner.usecases.estimate_candidate import estimate_candidate
 
 
@@ -61,21 +58,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=30, help="how many reasons to print in full")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        workshop = open_workshop(Settings(home=home, cache=home / "cache", data=DATA))
 
-        def ask(fields: Mapping[str, Any]) -> str:
-            try:
-                estimate_candidate(workshop, fields)
-            except BitwrightError as error:
-                return f"{error.code}: {error}"
-            return ""
-
+    def ask(fields: Mapping[str, Any]) -> str:
         try:
-            print_reading(Console(width=110), ask, asked.examples)
-        finally:
-            workshop.close()
+            estimate_candidate(workshop, fields)
+        except BitwrightError as error:
+            return f"{error.code}: {error}"
+        return ""
+
+    with throwaway_workshop() as workshop:
+        print_reading(Console(width=110), ask, asked.examples)
 
 
 if __name__ == "__main__":
