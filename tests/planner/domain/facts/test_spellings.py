@@ -75,6 +75,26 @@ def test_reads_a_spelling(spellings, kind, text, canonical):
     assert spellings.read(kind, text) == canonical
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        pytest.param(
+            "method", "none rtn gptq awq autoround smoothquant+gptq imatrix qat qlora native", id="methods"
+        ),
+        pytest.param(
+            "engine", "vllm tensorrt-llm sglang exllamav3 llama.cpp ollama transformers mlx", id="engines"
+        ),
+        pytest.param(
+            "scheme",
+            "BF16 F16 FP8_DYNAMIC FP8_BLOCK W8A8 W8A16 W4A16 W3A16 W2A16 NVFP4 MXFP4 Q2_K Q8_0 NF4 EXL3_4.0bpw",
+            id="schemes",
+        ),
+    ],
+)
+def test_the_words_of_the_design_mean_themselves(spellings, kind, words):
+    assert [spellings.read(kind, word) for word in words.split()] == words.split()
+
+
 def test_a_spelling_carries_its_group_size(spellings):
     assert spellings.read_scheme("GPTQ-Int4 g32 act=yes") == SchemeReading(scheme="W4A16", group_size=32)
     assert spellings.read_scheme("W5A17") is None
