@@ -1,5 +1,6 @@
 """Plans: one recorded, or many answered in order."""
 
+from threading import Semaphore
 from typing import Any
 
 from litestar import Controller, MediaType, Response, post
@@ -13,6 +14,10 @@ from planner.usecases.plan_model import plan_model, plan_without_record
 from planner.usecases.read_ask import read_ask
 from planner.usecases.workshop import Workshop
 
+TURNS = Semaphore(2)
+"""Plans at once: one computes while another waits for the disk. More would only take the interpreter from each other,
+holding the record's lock meanwhile."""
+
 
 class PlanController(Controller):
     """`/v1/plans`."""
@@ -23,7 +28,9 @@ class PlanController(Controller):
     @post("/v1/plans", operation_id="Plan", status_code=200, sync_to_thread=True)
     def plan(self, data: JSONBody[PlanAsk], workshop: InWorkshop) -> Response[bytes]:
         """Plan and record; `chosen` is null when nothing fits."""
-        decision = plan_model(workshop, read_ask(data.model_dump(exclude_none=True)))
+        request = read_ask(data.model_dump(exclude_none=True))
+        with TURNS:
+            decision = plan_model(workshop, request)
         return Response(decision.write_json().encode(), media_type=MediaType.JSON)
 
     @post("/v1/plans:batch", operation_id="PlanBatch", status_code=200, sync_to_thread=True)
