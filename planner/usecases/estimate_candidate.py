@@ -20,6 +20,7 @@ from planner.domain.facts.request import Request, make_workload
 from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.facts.request_words import CPU, HOST_MARK, THIS_MACHINE
 from planner.domain.units import format_gib, round_significant
+from planner.usecases.find_devices import find_devices
 from planner.usecases.plan_model import say_others
 from planner.usecases.read_engine_options import read_engine_options
 from planner.usecases.read_estimate import NO_ACCELERATOR, EstimateFields, read_estimate
@@ -40,7 +41,7 @@ def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[st
     version = workshop.knowledge.version()
     tables = workshop.knowledge.tables(version)
     match = _find_original(workshop, asked.model)
-    first = workshop.inventory.find_target((replace(asked.devices[0], count=1),))
+    first = find_devices(workshop, (replace(asked.devices[0], count=1),))
     words = " + ".join(ask.words for ask in asked.devices)
     if asked.count == NO_ACCELERATOR and first.kind == "gpu":
         raise BadInput("estimate.bad_field", f"count is 0, and {words} is an accelerator.")
@@ -103,14 +104,14 @@ def _as_request(asked: EstimateFields) -> Request:
 def _widen(workshop: Workshop, asks: tuple[DeviceAsk, ...], count: int) -> Target:
     """So many devices; of a mix, what was not told apart counts as more of its smallest card."""
     if len(asks) == 1:
-        return workshop.inventory.find_target((replace(asks[0], count=count),))
+        return find_devices(workshop, (replace(asks[0], count=count),))
     more = count - sum(ask.count for ask in asks)
-    singles = [workshop.inventory.find_target((replace(ask, count=1),)).devices[0] for ask in asks]
+    singles = [find_devices(workshop, (replace(ask, count=1),)).devices[0] for ask in asks]
     smallest = min(range(len(asks)), key=lambda index: singles[index].available_bytes)
     widened = tuple(
         replace(ask, count=ask.count + more) if index == smallest else ask for index, ask in enumerate(asks)
     )
-    target = workshop.inventory.find_target(widened if more > 0 else asks)
+    target = find_devices(workshop, widened if more > 0 else asks)
     told = (
         (f"{more} of the devices were not told apart: taken as {asks[smallest].words}",) if more > 0 else ()
     )

@@ -337,3 +337,26 @@ def test_what_was_joined_stays_reserved_in_autoawqs_benchmark(estimate):
     fields = {"model": "codellama/CodeLlama-34b-hf", "scheme": "AWQ-INT4", "device": "RTX 4090", "count": 1}
     found = estimate(**fields, context=128, concurrency=1, engine="AutoAWQ fused (GEMM kernel)")
     assert found["all_devices_bytes"] == pytest.approx(19.05 * 2**30, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("words", "usable_gib"),
+    [
+        # What a process sees, x 0.92 of vLLM's newest default; what a driver reports or a vendor says, less its part.
+        pytest.param("24GB class (total 23.57GiB)", 23.57 * 0.92, id="seen"),
+        pytest.param("H100/A100 79.22GiB", 79.22 * 0.92, id="seen-of-one-of-two"),
+        pytest.param("96GB GPU (97887 MiB)", (97887 - 440 - 0.0016 * 97887) / 1024 * 0.92, id="reported"),
+        pytest.param("80GB-class", (80 - 440 / 1024 - 0.0016 * 80) * 0.92, id="advertised"),
+    ],
+)
+def test_a_card_that_nobody_named_stands_for_its_memory_and_loads_nothing_surely(estimate, words, usable_gib):
+    answer = estimate(device=words, count=1, engine="vllm", group_size=64)
+    assert answer["usable_bytes"] / 2**30 == pytest.approx(usable_gib, rel=0.03)
+    assert answer["legal"] is None
+    assert any("no card is named" in note for note in answer["assumed"])
+
+
+def test_words_without_a_memory_name_no_card(estimate):
+    for words in ("not printed", "24GB class of my own"):
+        with pytest.raises(BadInput, match="no GPU called"):
+            estimate(device=words)
