@@ -46,7 +46,7 @@ class Verdicts:
         except BitwrightError:
             self.refused += 1
             return
-        if self.want_fit and is_elsewhere(estimator.find_model(fields["model"]), answer):
+        if self.want_fit and is_elsewhere(estimator.find_model(answer["candidate"]["model"]), answer):
             self.elsewhere += 1
             return
         self.judged += 1

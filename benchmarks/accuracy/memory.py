@@ -92,7 +92,7 @@ def compare(estimator: Estimator, figure: Figure) -> Comparison:
     covered = None if interval is None else interval[0] <= figure.measured <= interval[1]
     if covered is None and figure.tolerance:
         covered = abs(predicted / figure.measured - 1) <= figure.tolerance
-    naive = by_hand(estimator.find_model(figure.fields["model"]), figure, answer)
+    naive = by_hand(estimator.find_model(answer["candidate"]["model"]), figure, answer)
     return Comparison(
         figure=figure,
         predicted=predicted,

@@ -109,6 +109,11 @@ def read_figures() -> list[Figure]:
     ]
 
 
+def is_unnamed(gpu: str) -> bool:
+    """Whether neither a card nor the memory that a process saw of it is told."""
+    return bool(UNNAMED_CARD.search(gpu)) and not re.search(r"total \d", gpu)
+
+
 def as_fields(row: Row) -> dict[str, Any]:
     """What somebody who reads this row would ask `estimate`."""
     tp, count = _whole(row.get("tp")), _whole(row.get("n_gpus"))
@@ -120,7 +125,7 @@ def as_fields(row: Row) -> dict[str, Any]:
         "model": row["repo"] or row["model"],
         "scheme": row["scheme"] or None,
         "method": row["method"] or None,
-        "device": ANY_CARD if UNNAMED_CARD.search(row["gpu"]) else row["gpu"],
+        "device": ANY_CARD if is_unnamed(row["gpu"]) else row["gpu"],
         "group_size": _whole(row["group_size"]),
         "engine": row["engine"] or None,
         "engine_version": row["engine_version"]
@@ -203,7 +208,7 @@ RULES: Mapping[str, Callable[[Row, str, Mapping[str, Any]], bool]] = {
             quantity in NEEDS_CARD
             or (row["engine"] == "vllm" and quantity in {"activation_bytes", "overhead_bytes"})
         )
-        and bool(UNNAMED_CARD.search(row["gpu"]))
+        and is_unnamed(row["gpu"])
     ),
     "utilisation not stated": lambda _row, quantity, fields: (
         quantity in NEEDS_CARD and "gpu_memory_utilization" not in fields
