@@ -60,9 +60,6 @@ COUNTS = (
     ("mla", r"\bmla (\d)"),
 )
 """Engine options in a note, by pattern: those that are on or off, and those with a number."""
-WITH_WHOLE_LOGITS = "4.37"
-"""The first transformers with Qwen1.5, which kept logits of the whole prompt: what a row without a version tells by
-its note."""
 UNNAMED_CARD = re.compile(
     r"not (?:in excerpt|printed|stated)|class|inferred|assumed|^\d+ GPUs|^$|\?|limited to"
 )
@@ -128,8 +125,7 @@ def as_fields(row: Row) -> dict[str, Any]:
         "device": ANY_CARD if is_unnamed(row["gpu"]) else row["gpu"],
         "group_size": _whole(row["group_size"]),
         "engine": row["engine"] or None,
-        "engine_version": row["engine_version"]
-        or (WITH_WHOLE_LOGITS if "full-prompt logits" in note else None),
+        "engine_version": row["engine_version"] or None,
         "count": count,
         "tp": tp,
         "pp": count // tp if tp and count and count > tp else None,

@@ -22,6 +22,7 @@ from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
 from planner.domain.facts.tensors import tensor_layout
 from planner.domain.facts.versions import read_version
+from planner.domain.predict.activations_transformers import ENGINE as TRANSFORMERS
 from planner.domain.predict.constants import Constant, MemoryConstants
 from planner.domain.predict.engine_defaults import names_first_engine, resolve_constants
 from planner.domain.predict.llamacpp_builds import (
@@ -30,7 +31,11 @@ from planner.domain.predict.llamacpp_builds import (
     constants_of_build,
     read_options,
 )
-from planner.domain.predict.transformers_versions import constants_of_version
+from planner.domain.predict.transformers_versions import (
+    OF_THEIR_TIME,
+    constants_of_version,
+    version_of_its_time,
+)
 
 POOL_ENGINES = frozenset({"vllm", "sglang"})
 """Engines that reserve a pool for the longest sequence they are told of."""
@@ -59,6 +64,7 @@ def estimate_candidate(
         BadInput: `model.layout_not_covered`.
     """
     device = inputs.target.devices[0]
+    ask = _date(ask, candidate.engine, inputs.model)
     constants = _own_constants(ask, candidate.engine, inputs.tables, workload, device)
     tables = replace(inputs.tables, memory=constants, defaults=())
     inputs = replace(inputs, tables=tables)
@@ -93,6 +99,13 @@ def estimate_candidate(
         "candidate": _describe_candidate(inputs, candidate, workload, ask),
         "assumed": [*inputs.notes, *inputs.target.assumed, *_stand_ins(ask, candidate, inputs, workload)],
     }
+
+
+def _date(ask: EstimateAsk, engine: str, model: ModelFacts) -> EstimateAsk:
+    """The ask with the version that an unnamed one of transformers stands for."""
+    if engine != TRANSFORMERS or ask.engine not in {None, engine}:
+        return ask
+    return replace(ask, engine_version=version_of_its_time(ask.engine_version, model.released))
 
 
 def _refuse_without_numbers(
@@ -226,6 +239,11 @@ def _stand_ins(ask: EstimateAsk, candidate: Candidate, inputs: PlanInputs, workl
         bits = candidate.scheme.weight_bits
         said.append(
             f"what {candidate.scheme.name} stores is not recorded: reckoned at {bits:g} bits a weight"
+        )
+    if ask.engine_version == OF_THEIR_TIME:
+        said.append(
+            f"{inputs.model.model_id} is reckoned with transformers {OF_THEIR_TIME}, of its time, which keeps "
+            "logits of a whole prompt; newer versions take less: name yours (engine_version)"
         )
     longest, told = inputs.model.max_position, inputs.request.context_tokens
     if told is None and candidate.engine in POOL_ENGINES and workload.context_tokens < longest:

@@ -132,13 +132,13 @@ def seat_devices(
             constants=constants,
         )
         drafted = workload.context_tokens * extras.kv_bytes_per_token
+        lost = int(context_before_share(engine, placement, constants))
         seats.append(
             Seat(
                 span=span,
                 kv_cache=int(sequences * (kept + drafted) / extras.context_parallel),
                 cost=cost,
-                usable=usable_bytes(span.device, engine, constants)
-                - int(context_before_share(engine, placement, constants)),
+                usable=max(0, usable_bytes(span.device, engine, constants) - lost),
                 activation=None
                 if engine == TRANSFORMERS
                 else predict_activations(

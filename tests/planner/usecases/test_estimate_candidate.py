@@ -41,6 +41,24 @@ def test_numbers_come_back_also_for_what_does_not_fit(estimate):
     assert codes(answer) == ["memory.over_by"]
 
 
+def test_an_older_model_is_reckoned_with_transformers_of_its_time_and_says_so(estimate):
+    """evidence/memory_truth.csv: Qwen1.5-7B-Chat in BF16, a prompt of 14,336 tokens, 37.01 GiB, no version stated."""
+    asked = {"model": "Qwen1.5-7B-Chat", "scheme": "BF16", "device": "A100 80GB", "count": 1}
+    asked |= {"engine": "transformers", "context": 16384, "prompt_tokens": 14336, "concurrency": 1}
+    of_its_time, newest = estimate(**asked), estimate(**asked, engine_version="4.57")
+    assert of_its_time["all_devices_bytes"] == pytest.approx(37.01 * 2**30, rel=0.03)
+    logits = 14336 * 151936 * 6
+    assert of_its_time["all_devices_bytes"] - newest["all_devices_bytes"] > 0.9 * logits
+    assert any("name yours (engine_version)" in line for line in of_its_time["assumed"])
+    assert not any("engine_version" in line for line in newest["assumed"])
+    recent = estimate(**{**asked, "model": "Qwen3-8B"})
+    assert not any("engine_version" in line for line in recent["assumed"])
+
+
+def test_a_card_that_others_hold_has_nothing_usable_never_less(estimate):
+    assert 0 <= estimate(engine="sglang", scheme="BF16", free_bytes=1)["usable_bytes"] <= 1
+
+
 def test_context_beyond_the_maximum_is_a_verdict_here(estimate):
     answer = estimate(context=1_000_000, group_size=64)
     assert answer["legal"] is False
