@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import struct
 from pathlib import Path
 
@@ -28,6 +29,12 @@ TINY = {
     "tie_word_embeddings": False,
     "torch_dtype": "bfloat16",
 }
+
+
+def pytest_configure():
+    """Hear Ctrl-C also where a shell started the tests in the background, and had it ignored from there on."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

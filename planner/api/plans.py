@@ -1,8 +1,8 @@
 """Plans: one recorded, or many answered in order."""
 
-from threading import Semaphore
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from litestar import Controller, MediaType, Response, post
 from litestar.params import JSONBody
 
@@ -14,9 +14,9 @@ from planner.usecases.plan_model import plan_model, plan_without_record
 from planner.usecases.read_ask import read_ask
 from planner.usecases.workshop import Workshop
 
-TURNS = Semaphore(2)
-"""Plans at once: one computes while another waits for the disk. More would only take the interpreter from each other,
-holding the record's lock meanwhile."""
+TURNS = CapacityLimiter(2)
+"""Plans at once, first come first served: one computes while another waits for the disk. More would only take the
+interpreter from each other, holding the record's lock meanwhile."""
 
 
 class PlanController(Controller):
@@ -25,13 +25,11 @@ class PlanController(Controller):
     tags = ("plans",)
     opt = {"scope": "plan"}  # noqa: RUF012 - Litestar's way to say it
 
-    @post("/v1/plans", operation_id="Plan", status_code=200, sync_to_thread=True)
-    def plan(self, data: JSONBody[PlanAsk], workshop: InWorkshop) -> Response[bytes]:
+    @post("/v1/plans", operation_id="Plan", status_code=200)
+    async def plan(self, data: JSONBody[PlanAsk], workshop: InWorkshop) -> Response[bytes]:
         """Plan and record; `chosen` is null when nothing fits."""
-        request = read_ask(data.model_dump(exclude_none=True))
-        with TURNS:
-            decision = plan_model(workshop, request)
-        return Response(decision.write_json().encode(), media_type=MediaType.JSON)
+        text = await to_thread.run_sync(_plan, workshop, data, limiter=TURNS)
+        return Response(text, media_type=MediaType.JSON)
 
     @post("/v1/plans:batch", operation_id="PlanBatch", status_code=200, sync_to_thread=True)
     def plan_batch(
@@ -44,6 +42,10 @@ class PlanController(Controller):
                 raise Unreachable("service.ending", "The service is ending. Ask again when it is back.")
             answers.append(_answer(workshop, fields, data.record))
         return PlanAnswers(answers=answers)
+
+
+def _plan(workshop: Workshop, ask: PlanAsk) -> bytes:
+    return plan_model(workshop, read_ask(ask.model_dump(exclude_none=True))).write_json().encode()
 
 
 def _answer(workshop: Workshop, fields: dict[str, Any], record: bool) -> dict[str, Any]:
