@@ -24,6 +24,7 @@ EVIDENCE_FILES: Mapping[str, str] = {
 """Files of `data/evidence/` in load order, with the statement that reads each."""
 RULE_FILES = (
     *("engine_rules", "engine_models", "schemes", "recipes", "prebuilt", "engines"),
+    *("native", "engine_kin", "engine_options", "engine_defaults", "engine_cuda", "links"),
     *("ggml_types", "gguf_mix", "gguf_dynamic"),
 )
 """Tables whose hash is a decision's `rules_version`."""

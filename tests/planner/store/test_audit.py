@@ -9,6 +9,7 @@ from planner.domain.errors import BadInput
 from planner.store.audit import TABLES, run_audit_query
 
 SECRET = "the secret line"
+AT = "2026-01-01T00:00:00+00:00"
 
 
 @pytest.mark.parametrize(
@@ -131,6 +132,15 @@ def test_a_question_without_end_is_stopped(loaded):
             loaded, "SELECT count(*) FROM range(1000000000) a, range(1000000000) b", time_limit_s=0.3
         )
     assert caught.value.code == "audit.too_slow"
+
+
+def test_unpacking_for_a_question_is_part_of_its_time(records, database, a_body):
+    for n in range(200):
+        records.add_decision({**a_body, "n": n, "alternatives": a_body["alternatives"] * 50}, AT)
+    with pytest.raises(BadInput) as caught:
+        run_audit_query(database, "SELECT count(*) FROM alternatives", time_limit_s=0.001)
+    assert caught.value.code == "audit.too_slow"
+    assert run_audit_query(database, "SELECT count(*) FROM alternatives").rows == [(20_000,)]
 
 
 @pytest.mark.parametrize(
