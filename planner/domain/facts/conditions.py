@@ -174,6 +174,14 @@ def kv_dtype_in(load: Load, argument: str) -> Finding | None:
     )
 
 
+def is_latent(load: Load, argument: str) -> Finding | None:
+    """Keys and values are kept as one latent (MLA)."""
+    del argument
+    if load.model.kv_lora_rank:
+        return None
+    return Finding(code=OTHER_KERNEL, message="this row is about latent attention")
+
+
 def tp_is_one(load: Load, argument: str) -> Finding | None:
     """No layer is split over ranks."""
     del argument
@@ -240,6 +248,7 @@ PREDICATES: Mapping[str, Check] = {
         heads_divide_tp,
         hidden_multiple,
         is_dense,
+        is_latent,
         is_mixture,
         is_symmetric,
         kv_dtype_in,

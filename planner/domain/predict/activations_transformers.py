@@ -13,6 +13,8 @@ kept rotary tables of the model's whole length. Beside all of it stand cuBLAS's 
 exllama unpacks the widest 4-bit matrix, the head that FP8 checkpoints of tied models keep apart, and AutoAWQ's
 rotary tables. The rests that the allocator does not split off count as weights (torch_allocator.py).
 
+exllamav2 and exllamav3 cut prompts into chunks beside a cache that is whole from the start.
+
 AutoAWQ's own benchmark prints what torch has reserved, which nothing gives back: the feed-forward or the parts
 that were joined, whichever is more, and then the prompt's logits beside it.
 
@@ -67,7 +69,8 @@ def predict_torch_peak(share: Share, constants: MemoryConstants) -> Constant:
     asked = share.context_tokens * share.sequences
     prompt = int(min(constants[ENGINE, "batched_tokens"].likely or asked, asked))
     finished = share.cache_bytes(share.context_tokens)
-    at_prompt = share.cache_bytes(-(-prompt // share.sequences))
+    is_whole = constants[ENGINE, "preallocated"].likely
+    at_prompt = finished if is_whole else share.cache_bytes(-(-prompt // share.sequences))
     copies = constants[ENGINE, "cache_copies"].likely
     carried = constants[ENGINE, "carried_head"]
     moments = [

@@ -8,8 +8,9 @@
                        the context; a state space likewise with channels x state
     compressed         a window, and one entry for every four or 128 tokens
 
-vLLM counts in blocks of 16 tokens; llama.cpp pads the context to a multiple of 256 tokens. Known error: none for
-full attention (arithmetic).
+vLLM kept every token in window layers beside full ones before 0.9.1, and in chunked-local ones (Llama 4) again from
+0.10.1 to 0.13; `data/engine_defaults.csv` says so by version. It counts in blocks of 16 tokens; llama.cpp pads the
+context to a multiple of 256. Known error: none for full attention (arithmetic).
 """
 
 from collections.abc import Mapping
@@ -43,6 +44,8 @@ BLOCK_TOKENS: Mapping[str, int] = {"vllm": 16, **dict.fromkeys(LLAMACPP_FAMILY, 
 """Tokens that an engine allocates at once; 1 for the others."""
 WINDOW_SLACK_TOKENS: Mapping[str, int] = {"vllm": 16, **dict.fromkeys(LLAMACPP_FAMILY, 512)}
 """Tokens a sliding-window layer holds beyond its window: a micro-batch in llama.cpp, a block in vLLM."""
+CHUNKED_LOCAL = frozenset({"Llama4ForConditionalGeneration", "Llama4ForCausalLM"})
+"""Architectures whose windows are chunks of the context, each seen by its own tokens alone."""
 STATE_BYTES = 4
 """Linear-attention states are kept in 32 bits, their convolution windows in 16."""
 
@@ -55,6 +58,8 @@ class CacheRules:
     """What a latent-attention layer keeps."""
     is_windowed: bool = True
     """Whether sliding-window layers keep their window alone, or every token."""
+    is_chunked: bool = True
+    """Whether layers that attend within one chunk of the context keep that alone, or every token."""
 
 
 NEWEST = CacheRules()
@@ -64,9 +69,11 @@ def cache_rules(engine: str, constants: MemoryConstants) -> CacheRules:
     """The rules that an engine's constants state; the newest where they state none."""
     kept = constants.get((engine, "latent_cache"))
     full = constants.get((engine, "full_window_cache"))
+    whole_chunks = constants.get((engine, "full_chunk_cache"))
     return CacheRules(
         latent=("latent", "latent and values", "heads")[int(kept.likely)] if kept else "latent",
         is_windowed=not (full and full.likely),
+        is_chunked=not (whole_chunks and whole_chunks.likely),
     )
 
 
@@ -78,7 +85,7 @@ def held_tokens_of_layers(
     block = BLOCK_TOKENS.get(engine, 1)
     held = -(-tokens // block) * block
     windowed = held
-    if model.sliding_window and rules.is_windowed and not _keeps_every_token(model, engine):
+    if model.sliding_window and not keeps_every_token(model, engine, rules):
         kept = model.sliding_window + WINDOW_SLACK_TOKENS.get(engine, 0)
         windowed = min(held, -(-kept // block) * block)
     by_letter = {**dict.fromkeys(ATTENDING, held), "W": windowed, "X": windowed, "Y": windowed}
@@ -88,12 +95,19 @@ def held_tokens_of_layers(
     )
 
 
-def _keeps_every_token(model: ModelFacts, engine: str) -> bool:
-    """Whether an engine disregards the window: llama.cpp does where every layer has one (Mistral 7B v0.1, Phi-3).
+def keeps_every_token(model: ModelFacts, engine: str, rules: CacheRules) -> bool:
+    """Whether an engine disregards the window.
 
-    Its windowed cache exists beside one of full layers only; Phi-3's window is turned off by name (pull 13676).
+    llama.cpp's windowed cache exists beside one of full layers only: where every layer has a window (Mistral 7B v0.1,
+    Phi-3) it keeps all, and Phi-3's is turned off by name (pull 13676). vLLM has dropped what is outside of a window
+    that every layer has since its first engine; beside full layers only since there are groups of layers.
     """
-    return engine in LLAMACPP_FAMILY and set(mixers_of(model)) == {"W"}
+    is_everywhere = set(mixers_of(model)) == {"W"}
+    if engine in LLAMACPP_FAMILY:
+        return is_everywhere or not rules.is_windowed
+    if model.architecture in CHUNKED_LOCAL:
+        return not rules.is_chunked
+    return not is_everywhere and not rules.is_windowed
 
 
 @lru_cache(maxsize=4096)

@@ -20,7 +20,12 @@ from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.tensors import growing_layers
 from planner.domain.predict.constants import Constant, MemoryConstants
 from planner.domain.predict.extras import Extras
-from planner.domain.predict.kv_cache import BLOCK_TOKENS, held_tokens_of_layers
+from planner.domain.predict.kv_cache import (
+    BLOCK_TOKENS,
+    cache_rules,
+    held_tokens_of_layers,
+    keeps_every_token,
+)
 
 WINDOWED = "W"
 BY_REQUEST = "capacity_by_request"
@@ -56,6 +61,14 @@ def cost_of_token(
     if by_request is None or not other:
         beside = sequences * sum(by_layer[layer] for layer in other)
         return TokenCost((per_token * len(full) + drafted) / ranks, beside)
+    if keeps_every_token(model, engine, cache_rules(engine, constants)):
+        grown = (
+            sum(by_layer[layer] for layer in other)
+            / held_tokens_of_layers(model, context, engine=engine, rules=cache_rules(engine, constants))[
+                other[0]
+            ]
+        )
+        return TokenCost((per_token * len(full) + grown + drafted) / ranks)
     group = min(len(full), len(other)) or len(other)
     padded = [-(-len(kind) // group) * group for kind in (full, other)]
     windows = _window_bytes(model, other, by_layer, context, engine, constants)

@@ -152,6 +152,7 @@ CASES = [
         "groups of 128 and tensor parallel 2",
     ),
     ("kv_dtype_in", "auto|f16", {}, {"kv_dtype": "fp8"}, "kv.unsupported", "fp8"),
+    ("is_latent", "", {"of": {"kv_lora_rank": 512}}, {}, OTHER_KERNEL, "latent attention"),
     ("tp_is_one", "", {}, TP2, "engine.no_tensor_parallel", "tensor parallel 2"),
     (
         "pp_architecture_in",

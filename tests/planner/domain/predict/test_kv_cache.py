@@ -2,7 +2,13 @@
 
 import pytest
 
-from planner.domain.predict.kv_cache import kv_bytes_by_layer, kv_bytes_per_token
+from planner.domain.predict.engine_defaults import resolve_constants
+from planner.domain.predict.kv_cache import (
+    cache_rules,
+    held_tokens_of_layers,
+    kv_bytes_by_layer,
+    kv_bytes_per_token,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +55,52 @@ def test_keeps_what_each_kind_of_layer_keeps(catalogue_model, model_id, tokens, 
 def test_only_attending_layers_grow_with_the_context(catalogue_model):
     # Four of 56 layers attend: 2 x 8 heads x 128 x 2 bytes each.
     assert kv_bytes_per_token(catalogue_model("nvidia/NVIDIA-Nemotron-Nano-9B-v2"), "auto") == 4 * 4096
+
+
+@pytest.mark.parametrize(
+    ("model_id", "version", "card", "held"),
+    [
+        pytest.param(
+            "google/gemma-3-27b-it", (0, 8, 5), "NVIDIA A100 80GB SXM4", 16384, id="before-groups-of-layers"
+        ),
+        pytest.param(
+            "google/gemma-3-27b-it", (0, 9, 1), "NVIDIA A100 80GB SXM4", 1024 + 16, id="groups-of-layers"
+        ),
+        pytest.param("google/gemma-3-27b-it", (0, 10, 0), "NVIDIA T4", 16384, id="first-engine"),
+        pytest.param(
+            "mistralai/Mistral-7B-v0.1",
+            (0, 8, 5),
+            "NVIDIA A100 80GB SXM4",
+            4096 + 16,
+            id="every-layer-has-a-window",
+        ),
+        pytest.param(
+            "meta-llama/Llama-4-Scout-17B-16E-Instruct",
+            (0, 10, 0),
+            "NVIDIA H100 80GB SXM5",
+            8192 + 16,
+            id="chunks",
+        ),
+        pytest.param(
+            "meta-llama/Llama-4-Scout-17B-16E-Instruct",
+            (0, 11, 0),
+            "NVIDIA H100 80GB SXM5",
+            16384,
+            id="chunks-off",
+        ),
+        pytest.param(
+            "meta-llama/Llama-4-Scout-17B-16E-Instruct",
+            (0, 14, 0),
+            "NVIDIA H100 80GB SXM5",
+            8192 + 16,
+            id="chunks-on",
+        ),
+    ],
+)
+def test_older_vllm_keeps_every_token_in_windowed_layers(
+    catalogue_model, tables, a_device, model_id, version, card, held
+):
+    constants = resolve_constants(tables.memory, tables.defaults, "vllm", a_device(card), version=version)
+    rules = cache_rules("vllm", constants)
+    model = catalogue_model(model_id)
+    assert min(held_tokens_of_layers(model, 16384, engine="vllm", rules=rules)) == held
