@@ -1,8 +1,10 @@
 """The door when a service owns this home: every question goes over the contract, every refusal comes back as ours."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from planner.contract.client import Client
@@ -24,6 +26,27 @@ KINDS: Mapping[int, type[BitwrightError]] = {
 """The kind of error for an exit status."""
 
 
+FOLDER = re.compile(
+    r"""(?<!\S)(?:(["'])((?:\.\.?|~)(?:/[^"']*)?)\1|((?:\.\.?|~)(?:/[^"'\s,]*)?))(?=[\s,]|$)"""
+)
+"""A folder in a sentence, named from where the command is typed: `./it`, `../it`, `~/it`."""
+
+
+def name_folders(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with folders named in full, for a service has a folder of its own to read `./it` from."""
+    named = dict(fields)
+    if isinstance(named.get("ask"), str):
+        named["ask"] = FOLDER.sub(lambda found: f'"{_in_full(found[2] or found[3])}"', named["ask"])
+    model = named.get("model")
+    if isinstance(model, str) and model.startswith((".", "~")):
+        named["model"] = _in_full(model)
+    return named
+
+
+def _in_full(folder: str) -> str:
+    return str(Path(folder).expanduser().absolute())
+
+
 class ServerDoor:
     """Commands against a live service."""
 
@@ -32,11 +55,11 @@ class ServerDoor:
 
     def plan(self, ask: Mapping[str, Any]) -> dict[str, Any]:
         with translated():
-            return self._client.plan(ask)
+            return self._client.plan(name_folders(ask))
 
     def plan_unrecorded(self, ask: Mapping[str, Any]) -> dict[str, Any]:
         with translated():
-            (answer,) = self._client.plan_batch([ask])
+            (answer,) = self._client.plan_batch([name_folders(ask)])
         if "error" in answer:
             error = answer["error"]
             raise BadInput(
@@ -66,7 +89,7 @@ class ServerDoor:
 
     def estimate(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         with translated():
-            return self._client.estimate(fields)
+            return self._client.estimate(name_folders(fields))
 
     def predict_evidence(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         with translated():

@@ -47,6 +47,8 @@ NO_ACCELERATOR = 0
 """Count of accelerators of a host that computes on its CPU, as evidence writes it."""
 LIMITS = {"context": MAX_CONTEXT, "concurrency": MAX_CONCURRENCY, "free_bytes": 1 << 50, "offload": 1000}
 """Beyond these a figure is a slip; counts of devices have their own limit, the rest that of a context."""
+ONE = re.compile(r"(?i)\s*(?:1\s*[x×]|one\b|a\s+single\b|single\b)")
+"""Words that say one device, where a bare name leaves the count to tensor and pipeline parallel."""
 NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e\d+)?\s?[km]?i?b?", re.IGNORECASE)
 
 
@@ -222,7 +224,8 @@ def _read_devices(given: Mapping[str, Any], spellings: Spellings) -> tuple[tuple
     named = sum(ask.count for ask in asks)
     if named > 1 and count not in {None, named} and (len(asks) == 1 or count is None or count < named):
         raise BadInput("estimate.bad_field", f'device says {named} ("{shorten(text)}"), count says {count}.')
-    return asks, named if count is None and named > 1 else count
+    is_counted = named > 1 or ONE.match(text) is not None
+    return asks, named if count is None and is_counted else count
 
 
 def _whole(given: Mapping[str, Any], name: str) -> int | None:

@@ -77,14 +77,15 @@ def estimate_candidate(
         return _refuse_without_numbers(inputs, candidate, workload, ask, refused)
     predictor = Predictor(inputs, layout, workload, ask.extras)
     scored = predictor.score(predictor.judge(candidate))
-    findings = [*_context_findings(workload, inputs.model), *scored.verdict.findings]
+    beyond = _context_findings(workload, inputs.model)
+    findings = [*beyond, *scored.verdict.findings]
     memory, speed = describe_memory(scored.memory), describe_speed(scored.speed)
     legal = _is_legal(scored.verdict, findings)
     return {
         **{name: value for name, value in memory.items() if name != "intervals"},
         "legal": legal,
         "verdicts": [_describe(finding) for finding in findings],
-        "ways_out": _ways_out(predictor, candidate) if legal is False else [],
+        "ways_out": _ways_out(predictor, candidate) if legal is False and not beyond else [],
         "artifact_bytes": scored.artifact_bytes,
         "bits_per_weight": scored.bits_per_weight,
         "kernel": scored.verdict.kernel.name if scored.verdict.kernel else None,

@@ -3,7 +3,7 @@
 import pytest
 
 from planner.cli.local_door import LocalDoor
-from planner.cli.server_door import ServerDoor
+from planner.cli.server_door import ServerDoor, name_folders
 from planner.domain.errors import Ambiguous, BadInput, BitwrightError
 from planner.live_server import LiveServer, find_live_server, read_server, write_server
 
@@ -84,3 +84,27 @@ def test_a_server_file_of_a_dead_process_is_ignored(home):
 def test_a_server_file_that_cannot_be_read_is_ignored(home):
     (home / "server.json").write_text('{"url": ')
     assert find_live_server(home) is None
+
+
+@pytest.mark.parametrize(
+    ("ask", "named"),
+    [
+        pytest.param("./tiny for cpu", '"{here}/tiny" for cpu', id="beside"),
+        pytest.param("'../my models/tiny' for cpu", '"{here}/../my models/tiny" for cpu', id="quoted"),
+        pytest.param("plan ./tiny, context 4k", 'plan "{here}/tiny", context 4k', id="before a comma"),
+        pytest.param("~/tiny for cpu", '"{home}/tiny" for cpu', id="at home"),
+        pytest.param("qwen-2.5 for 2x A6000", "qwen-2.5 for 2x A6000", id="no folder"),
+    ],
+)
+def test_a_service_is_told_folders_in_full(tmp_path, monkeypatch, ask, named):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/maria")
+    wanted = named.format(here=tmp_path, home="/home/maria")
+    assert name_folders({"ask": ask}) == {"ask": wanted}
+
+
+def test_a_folder_beside_the_command_is_planned_by_a_service_elsewhere(doors, tiny_checkpoint, monkeypatch):
+    monkeypatch.chdir(tiny_checkpoint.parent)
+    local, server = (door.plan_unrecorded({"ask": f"./{tiny_checkpoint.name} for cpu"})["model"]["id"] for door in doors)
+    assert server == str(tiny_checkpoint)
+    assert local

@@ -59,6 +59,17 @@ def test_a_card_that_others_hold_has_nothing_usable_never_less(estimate):
     assert 0 <= estimate(engine="sglang", scheme="BF16", free_bytes=1)["usable_bytes"] <= 1
 
 
+def test_one_card_that_was_counted_is_not_taken_for_two(estimate):
+    with pytest.raises(BadInput) as refused:
+        estimate(device="1x A6000", count=None, tp=2, group_size=64)
+    assert refused.value.code == "estimate.placement"
+    assert estimate(device="A6000", count=None, tp=2, group_size=64)["legal"]
+
+
+def test_no_other_engine_takes_a_context_beyond_the_maximum(estimate):
+    assert estimate(context=1_000_000, method="gptq", group_size=128)["ways_out"] == []
+
+
 def test_context_beyond_the_maximum_is_a_verdict_here(estimate):
     answer = estimate(context=1_000_000, group_size=64)
     assert answer["legal"] is False
