@@ -9,6 +9,7 @@ from planner.domain.choose.named_candidate import (
     as_published,
     choose_engine,
     make_candidate,
+    name_usual_engine,
     place_candidate,
 )
 from planner.domain.choose.predictor import PlanInputs
@@ -45,6 +46,8 @@ def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[st
     words = " + ".join(ask.words for ask in asked.devices)
     if asked.count == NO_ACCELERATOR and first.kind == "gpu":
         raise BadInput("estimate.bad_field", f"count is 0, and {words} is an accelerator.")
+    named = name_usual_engine(asked.candidate, match.model, first.devices[0], tables)
+    asked = replace(asked, candidate=named)
     engine = choose_engine(asked.candidate, first.kind, tables)
     is_here = words in {THIS_MACHINE, CPU} or words.startswith(HOST_MARK)
     count = asked.count or (len(first.devices) if is_here else None)

@@ -103,8 +103,8 @@ def estimate_candidate(
 
 
 def _date(ask: EstimateAsk, engine: str, model: ModelFacts) -> EstimateAsk:
-    """The ask with the version that an unnamed one of transformers stands for."""
-    if engine != TRANSFORMERS or ask.engine not in {None, engine}:
+    """The ask with the version that an unnamed one of transformers stands for, where that was named itself."""
+    if engine != TRANSFORMERS or ask.engine != engine:
         return ask
     return replace(ask, engine_version=version_of_its_time(ask.engine_version, model.released))
 

@@ -9,9 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from planner.domain.choose.candidates import Candidate, Tables, is_released_in_16_bits, released_scheme
+from planner.domain.choose.candidates import (
+    NATIVE_ENGINE,
+    Candidate,
+    Tables,
+    is_released_in_16_bits,
+    released_scheme,
+)
 from planner.domain.errors import BadInput
-from planner.domain.facts.hardware import DeviceKind
+from planner.domain.facts.hardware import Device, DeviceKind
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import NativeStorage, Recipe, Scheme, nominal_scheme
@@ -22,6 +28,10 @@ from planner.domain.predict.extras import ExtraAsk
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 
 USUAL_GROUPS = (128, 64, 32)
+MADE_FOR: Mapping[str, str] = {"EXL3_": "exllamav3", "EXL2_": "exllamav2"}
+"""How schemes begin that one engine's own tools make and that engine reads."""
+MADE_ON_LOADING: Mapping[str, str] = {"NF4": "transformers"}
+"""Schemes that an engine with constants of its own makes while it loads 16 bits (bitsandbytes)."""
 RELEASED = frozenset({"native", "qat"})
 """Methods that a publisher, and nobody after it, applies: `native`, or training with quantized weights."""
 USUALLY_BY_CHANNEL = frozenset({("W8A16", "compressed-tensors")})
@@ -172,6 +182,21 @@ def as_published(candidate: Candidate, words: str, tables: Tables) -> Candidate:
     return candidate
 
 
+def name_usual_engine(ask: EstimateAsk, model: ModelFacts, device: Device, tables: Tables) -> EstimateAsk:
+    """The ask with the engine that its scheme is made for, where none was said and no other format either."""
+    if ask.engine is not None or ask.format == "gguf" or ask.method in {"gguf", "imatrix"}:
+        return ask
+    for start, engine in MADE_FOR.items():
+        if ask.scheme.startswith(start):
+            return replace(ask, engine=engine)
+    native = tables.engines[NATIVE_ENGINE]
+    is_able = device.kind in native.kinds and device.vendor in native.vendors
+    if not is_able or ask.method not in {None, *RELEASED} or is_released_in_16_bits(model):
+        return ask
+    is_released = any((row.model_id, row.scheme) == (model.model_id, ask.scheme) for row in tables.native)
+    return replace(ask, engine=NATIVE_ENGINE) if is_released else ask
+
+
 def choose_engine(ask: EstimateAsk, kind: DeviceKind, tables: Tables) -> str:
     """The engine that was asked for or its nearest of kin, or that of the first recipe that runs on such a device.
 
@@ -192,6 +217,8 @@ def choose_engine(ask: EstimateAsk, kind: DeviceKind, tables: Tables) -> str:
         )
     if ask.format == "gguf" or ask.method in {"gguf", "imatrix"}:
         return "llama.cpp"
+    if ask.scheme in MADE_ON_LOADING:
+        return MADE_ON_LOADING[ask.scheme]
     able = [engine for engine in tables.engines.values() if kind in engine.kinds]
     made = {(row.engine, row.scheme) for row in tables.recipes}
     made |= {(row.engine, row.scheme) for row in tables.prebuilt}

@@ -235,11 +235,13 @@ class Rulebook:
     def speaking_of(self, load: Load) -> Sequence[EngineRule]:
         """Rules about this engine, scheme, format, method and architecture, in whatever version."""
         key = (load.engine, load.scheme.name, load.scheme.format, load.method, load.model.architecture)
-        if key not in self._speaking:
+        found = self._speaking.get(key)
+        if found is None:
+            found = [rule for rule in self.rules_of(load.engine) if rule.speaks_of(load)]
             if len(self._speaking) >= REMEMBERED:
                 self._speaking.clear()
-            self._speaking[key] = [rule for rule in self.rules_of(load.engine) if rule.speaks_of(load)]
-        return self._speaking[key]
+            self._speaking[key] = found
+        return found
 
 
 def find_kernel(load: Load, book: Rulebook) -> tuple[Kernel | None, list[Finding]]:

@@ -266,9 +266,12 @@ def _multiple_finding(load: Load, shard: Shard, width: float, multiple: int, sid
     what = f"{shard.name} {shard.whole} / {tp}" if is_split and width == shard.whole / tp else shard.layer
     ways = NOT_TENSOR_PARALLEL if tp > 1 else ()
     padded = (f"a checkpoint padded to {shard.name} {round_up(shard.whole, multiple * tp)}",)
+    rest = f"{width:g} {side} on a rank / {multiple} = {width / multiple:g}, no multiple of {multiple}"
+    if width % 1:
+        rest = f"{width:g} {side} on a rank, no whole number"
     return Finding(
         code="shape.not_multiple",
-        message=f"{what}: {width:g} {side} on a rank / {multiple} = {width / multiple:g}, no multiple of {multiple}",
+        message=f"{what}: {rest}",
         numbers={"width": shard.whole, "tp": tp, f"{side}_per_rank": width, "multiple": multiple},
         way_out=(*ways, *(padded if is_split else ()), f"{shard.layer} left in 16 bits"),
     )

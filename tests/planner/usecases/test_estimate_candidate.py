@@ -477,6 +477,36 @@ def test_bfloat16_checkpoints_are_cast_on_older_cards(estimate, model, version, 
     assert estimate(**fields, engine_version=version)["legal"] is legal
 
 
+@pytest.mark.parametrize(
+    ("fields", "engine", "format_"),
+    [
+        pytest.param({"scheme": "EXL3 4.0bpw"}, "exllamav3", None, id="exl3"),
+        pytest.param({"scheme": "EXL2 4.0bpw"}, "exllamav2", None, id="exl2"),
+        pytest.param({"scheme": "NF4"}, "transformers", "bitsandbytes", id="nf4"),
+        pytest.param(
+            {"model": "gpt-oss-20b", "scheme": "MXFP4"}, "vllm", "compressed-tensors", id="as-released"
+        ),
+        pytest.param(
+            {"model": "gpt-oss-20b", "scheme": "MXFP4", "device": "M2 Max 96GB"},
+            "llama.cpp",
+            "gguf",
+            id="a-mac",
+        ),
+        pytest.param(
+            {"model": "gpt-oss-20b", "scheme": "MXFP4", "format": "gguf"},
+            "llama.cpp",
+            "gguf",
+            id="gguf-named",
+        ),
+    ],
+)
+def test_an_engine_that_was_not_named_is_the_one_that_the_scheme_is_for(estimate, fields, engine, format_):
+    answer = estimate(**{"model": "Llama-3.1-8B-Instruct", "device": "RTX 4090", "count": 1, **fields})
+    assert answer["candidate"]["engine"] == engine
+    assert format_ in {None, answer["candidate"]["format"]}
+    assert (answer["legal"], answer["fits"]) == (True, True)
+
+
 def test_what_was_joined_stays_reserved_in_autoawqs_benchmark(estimate):
     """AutoAWQ README, fused GEMM kernel: CodeLlama-34B takes 19.05 GiB, 1.9 of it parts before joining."""
     fields = {"model": "codellama/CodeLlama-34b-hf", "scheme": "AWQ-INT4", "device": "RTX 4090", "count": 1}

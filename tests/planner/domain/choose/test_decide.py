@@ -162,3 +162,26 @@ def test_layers_in_host_memory_are_no_way_out_where_that_is_too_small(plan_input
 
 def test_the_body_is_json_as_it_stands(qwen_plan):
     assert json.dumps(qwen_plan, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("schemes", "method"), [((), "native"), (("W4A16",), "gptq")], ids=["nothing-named", "by-name"]
+)
+def test_weights_released_in_four_bits_are_quantized_again_only_by_name(
+    plan_inputs, catalogue_model, a_target, schemes, method
+):
+    target = a_target("NVIDIA H100 80GB SXM5")
+    body = decide(plan_inputs(catalogue_model("openai/gpt-oss-120b"), target, schemes=schemes))
+    assert body["chosen"]["method"] == method
+    again = [item for item in body["rejected"] if item["code"] == "policy.already_quantized"]
+    assert bool(again) is not bool(schemes)
+    assert all("released in MXFP4" in item["message"] for item in again)
+
+
+def test_where_nothing_reads_the_released_weights_they_are_quantized_again(
+    plan_inputs, catalogue_model, a_target
+):
+    body = decide(
+        plan_inputs(catalogue_model("openai/gpt-oss-20b"), a_target("Apple M2 Max 96GB"), schemes=())
+    )
+    assert body["chosen"]["engine"] == "llama.cpp"

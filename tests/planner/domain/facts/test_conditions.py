@@ -195,6 +195,14 @@ def test_a_condition_holds_or_says_why_not(build, name, argument, holds, fails, 
     assert part in finding.message
 
 
+def test_ranks_that_split_no_whole_columns_are_told_so(build, a_model):
+    load = build({"of": {"hidden_size": 8192, "num_heads": 64, "head_dim": 128, "num_kv_heads": 8}})
+    finding = PREDICATES["rank_rows_multiple"](replace(load, placement=Placement(tp=3)), "1")
+    assert finding is not None
+    assert "no whole number" in finding.message
+    assert "multiple of 1" not in finding.message
+
+
 def test_every_condition_has_a_case():
     assert {case[0] for case in CASES} == set(PREDICATES)
 
