@@ -117,7 +117,7 @@ def enumerate_candidates(
     Raises:
         BadInput: an engine or a scheme was asked for by name and no recipe has it.
     """
-    engines = engines_weighed(request, target, tables)
+    engines = _engines(request, target, tables)
     recipes = [
         recipe
         for recipe in tables.recipes
@@ -236,8 +236,7 @@ def _is_asked_for(request: Request, scheme: str, method: str) -> bool:
     return request.method is None or method == request.method
 
 
-def engines_weighed(request: Request, target: Target, tables: Tables) -> set[str]:
-    """The engine that was asked for, or all that serve on such devices."""
+def _engines(request: Request, target: Target, tables: Tables) -> set[str]:
     if request.engine:
         return {request.engine}
     first = target.devices[0]
@@ -256,7 +255,7 @@ def _nothing_to_weigh(request: Request, target: Target, tables: Tables) -> BadIn
             f'There is no recipe for engine "{request.engine}" yet. Plannable engines: {", ".join(known)}.',
             choices=known,
         )
-    if not engines_weighed(request, target, tables):
+    if not _engines(request, target, tables):
         return BadInput(
             "engine.none_for_device",
             f"No engine that is weighed here serves on {target.label}. Say another card, a Mac or a processor.",

@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from planner.domain.choose.candidates import enumerate_candidates
+from planner.domain.choose.candidates import Candidate, enumerate_candidates
 from planner.domain.choose.explain import (
     describe_candidate,
     describe_finding,
@@ -19,9 +20,13 @@ from planner.domain.choose.objective import Ranking, Scored, rank
 from planner.domain.choose.predictor import Judged, PlanInputs, Predictor
 from planner.domain.choose.would_fit import list_ways_to_fit
 from planner.domain.errors import BadInput
+from planner.domain.facts.kernels import Finding
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload, make_workload
 from planner.domain.facts.tensors import tensor_layout
+
+FEW_BITS = 5
+"""A checkpoint released in so many bits or fewer is the source of no recipe; FP8 ones are."""
 
 
 def decide(inputs: PlanInputs) -> dict[str, Any]:
@@ -35,7 +40,7 @@ def decide(inputs: PlanInputs) -> dict[str, Any]:
     layout = tensor_layout(inputs.model)
     candidates = enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
     predictor = Predictor(inputs, layout, workload)
-    judged = [predictor.judge(candidate) for candidate in candidates]
+    judged = _keep_as_released([predictor.judge(candidate) for candidate in candidates], inputs)
     ranking = rank(
         [predictor.score(item) for item in judged if item.verdict.status == "legal"],
         inputs.request.objective,
@@ -57,6 +62,38 @@ def decide(inputs: PlanInputs) -> dict[str, Any]:
     if chosen is None:
         body["would_fit"] = list_ways_to_fit(inputs)
     return body
+
+
+def _keep_as_released(judged: Sequence[Judged], inputs: PlanInputs) -> Sequence[Judged]:
+    """Where a checkpoint released in few bits loads and fits, its weights are quantized again only by name."""
+    request = inputs.request
+    kept = next((item.candidate for item in judged if _is_in_few_bits(item)), None)
+    if kept is None or request.schemes or request.method:
+        return judged
+    finding = Finding(
+        code="policy.already_quantized",
+        message=f"{inputs.model.model_id} was released in {kept.scheme.name} and fits as it is: other schemes would "
+        "quantize quantized weights a second time",
+        numbers={"bits": kept.scheme.weight_bits},
+        way_out=("the checkpoint as it was released", "ask for a scheme by name"),
+        source=kept.scheme.source,
+    )
+    return [item if _is_as_made(item.candidate) else _refuse(item, finding) for item in judged]
+
+
+def _is_in_few_bits(item: Judged) -> bool:
+    is_released = item.candidate.method == "native" and item.candidate.scheme.weight_bits <= FEW_BITS
+    return is_released and item.verdict.status == "legal"
+
+
+def _is_as_made(candidate: Candidate) -> bool:
+    """Whether no recipe quantizes it: released, published by somebody, or in 16 bits."""
+    return candidate.method in {"none", "native"} or candidate.prebuilt is not None
+
+
+def _refuse(item: Judged, finding: Finding) -> Judged:
+    verdict = replace(item.verdict, status="illegal", findings=(*item.verdict.findings, finding))
+    return replace(item, verdict=verdict)
 
 
 def _check_context(workload: Workload, model: ModelFacts) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from planner.domain.choose.candidates import NATIVE_ENGINE, Candidate, Tables, engines_weighed
+from planner.domain.choose.candidates import Candidate, Tables
 from planner.domain.choose.drivers import judge_driver
 from planner.domain.choose.placements import is_uneven, judge_placement
 from planner.domain.facts.hardware import Device, Target
@@ -23,8 +23,6 @@ from planner.domain.units import format_gib
 
 TWO_BIT_LIMIT = 2.9
 """Below this many bits nothing is a candidate unless named (the guide: 2-bit never unless asked for)."""
-FEW_BITS = 5
-"""A checkpoint released in so many bits or fewer is the source of no recipe; FP8 ones are."""
 THREE_BIT_LIMIT = 3.5
 """Schemes whose base type has fewer bits are prototypes (the guide: 3-bit only for prototypes or speed)."""
 
@@ -61,7 +59,6 @@ def judge_candidate(
         *judge_placement(candidate.placement, used),
         *driver,
         *_policy(candidate, request),
-        *_second_time(candidate, request, model, target, tables),
         *over,
     )
     if any(not finding.is_unknown for finding in found):
@@ -191,31 +188,5 @@ def _policy(candidate: Candidate, request: Request) -> tuple[Finding, ...]:
             numbers={"bits": candidate.native_bits, "limit": TWO_BIT_LIMIT},
             way_out=(f'ask for it: "... in {candidate.scheme.name}"',),
             source="the guide: 2-bit never unless asked for by name",
-        ),
-    )
-
-
-def _second_time(
-    candidate: Candidate, request: Request, model: ModelFacts, target: Target, tables: Tables
-) -> tuple[Finding, ...]:
-    """Weights that were released in few bits are not quantized again unless that was asked for by name.
-
-    Where the engine that reads the released checkpoint is not weighed (llama.cpp alone serves on a Mac), they are.
-    """
-    is_asked_for = request.schemes or request.method or request.must_quantize
-    if is_asked_for or candidate.method in {"none", "native"} or candidate.prebuilt is not None:
-        return ()
-    released = [row for row in tables.native if row.model_id == model.model_id]
-    few = [row for row in released if tables.schemes[row.scheme, row.format].weight_bits <= FEW_BITS]
-    if not few or NATIVE_ENGINE not in engines_weighed(request, target, tables):
-        return ()
-    return (
-        Finding(
-            code="policy.already_quantized",
-            message=f"{model.model_id} was released in {few[0].scheme}: {candidate.scheme.name} would quantize "
-            "quantized weights a second time, and is weighed where it is asked for by name",
-            numbers={"bits": tables.schemes[few[0].scheme, few[0].format].weight_bits},
-            way_out=("the checkpoint as it was released", f'ask for it: "... in {candidate.scheme.name}"'),
-            source=few[0].source,
         ),
     )
