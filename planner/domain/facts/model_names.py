@@ -3,42 +3,32 @@
 A name is cut into words and numbers (`qwen27b` is qwen + 27b, `qwen2-7b` is qwen + 2 + 7b), and a row answers
 when it has every one of them. What the row has besides may only be numbers: a release, a size, a date. So
 `qwen 7b` meets Qwen2.5-7B but neither Qwen2.5-Coder-7B nor DeepSeek-R1-Distill-Qwen-7B; rows with more words
-answer only where no other does. Several releases of one size: the newest, said aloud. Several sizes: asked.
+answer only where no other does and the size was said, or else they are asked about: `deepseek-coder-v2` is not
+its Lite. Several releases of one size: the newest, said aloud. Several sizes: asked. A date after a published
+name that has none is a later release of the same shape, said aloud.
 """
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from planner.domain.errors import Ambiguous, BadInput, UnknownModel
 from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.model_words import (
+    LATER,
+    QUANTIZED_MARKS,
+    SOFT,
+    UNTOLD,
+    add_suffix,
+    cut_words,
+    is_family_only,
+    is_fuller,
+    is_name_word,
+    says_size,
+)
 from planner.domain.facts.spellings import shorten
-
-TUNING_SUFFIXES = {
-    "instruct": "Instruct",
-    "chat": "Chat",
-    "it": "it",
-    "hf": "hf",
-    "base": "Base",
-    "pt": "PT",
-    "inst": "inst",
-}
-"""Endings that change the weights but no shape, and how publishers write them."""
-
-STORAGE_SUFFIXES = frozenset({"bf16", "fp16", "f16", "safetensors"})
-"""Endings that say how a 16-bit checkpoint is stored."""
-
-UNTOLD = frozenset(TUNING_SUFFIXES) | STORAGE_SUFFIXES
-"""Words that tell no two architectures apart."""
-
-_QUANTIZED_WORDS = """
-awq gptq gguf exl2 exl3 bnb quantized quant w4a16 w8a8 w8a16 int4 int8 4bit 8bit 3bit 2bit fp8 nvfp4 mxfp4
-mlx marlin autoround aqlm hqq eetq
-"""
-QUANTIZED_MARKS = frozenset(_QUANTIZED_WORDS.split())
-"""Words that mark a checkpoint as already quantized."""
 
 SIZES_DIFFER = 1.05
 """Parameter counts further apart than this are different sizes, not two prints of one."""
@@ -49,9 +39,8 @@ MAX_SUGGESTIONS = 3
 MAX_CHOICES = 8
 MAX_NAME_LENGTH = 200
 
-WORD = re.compile(r"[a-z](?:\d+(?:\.\d+)*[a-z]*)(?![a-z\d])|\d+(?:\.\d+)*(?:x\d+)?[a-z]*|[a-z]+")
-SIZE = re.compile(r"(\d+(?:\.\d+)?)([bm])|\d+x\d+b|e\d+b")
-SOFT = re.compile(r"\d[\d.]*(?:[bmkex]\d*b?)?|v\d[\d.]*|[ae]\d[\d.]*b")
+LATER_RELEASE = "later_release"
+"""The flag of rows that tell what a dated release changed in another row's shape."""
 HUB_ADDRESS = re.compile(r"^(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/", re.IGNORECASE)
 FOLDER_STARTS = ("./", "../", "/", "~/", ".\\", "..\\", "~\\")
 
@@ -85,10 +74,12 @@ class ModelNames:
     """The catalogue's names, cut once; `resolve` then takes microseconds."""
 
     def __init__(self, catalogue: Sequence[ModelFacts]) -> None:
-        """Index every row except padded shapes, which nobody asks for by name."""
-        rows = [model for model in catalogue if "padded" not in model.flags]
+        """Index every row except padded shapes, which nobody asks for by name, and later releases of another's."""
+        rows = [model for model in catalogue if not {"padded", LATER_RELEASE} & {*model.flags}]
+        later = [model for model in catalogue if LATER_RELEASE in model.flags]
         self._entries = [make_entry(model) for model in rows]
-        self._by_id = {model.model_id.lower(): model for model in catalogue}
+        self._later = {frozenset(cut_name(model)): model for model in later}
+        self._by_id = {model.model_id.lower(): model for model in catalogue if model not in later}
         self._publishers = {model.model_id.split("/")[0].lower() for model in rows}
 
     def resolve(self, words: str) -> ModelMatch:
@@ -110,33 +101,71 @@ class ModelNames:
         wanted = frozenset(asked) - UNTOLD
         if not any(wanted in entry.names for entry in self._entries):
             self._refuse_quantized(words, asked)
-        if publisher:
-            return self._resolve_id(words, publisher, wanted)
+        return self._resolve_id(words, publisher, asked) if publisher else self._resolve_words(words, asked)
+
+    def _resolve_words(self, words: str, asked: Sequence[str]) -> ModelMatch:
+        """The row with the words, by the strictest rule; more words than were said only where the size was."""
+        wanted = frozenset(asked) - UNTOLD
         found = self._find(wanted)
+        strict = [entry.model for entry in found if answers_strictly(wanted, entry)]
+        later = None if strict else self._find_later(words, "", asked)
+        if later:
+            return later
         if not found:
             raise self._unknown(words)
         chosen, others = choose(words, wanted, found)
+        if chosen not in strict and not says_size(wanted):
+            raise self._unknown(words, [model.model_id for model in (chosen, *others)][:MAX_SUGGESTIONS])
         note = f"newest of {len(others) + 1} called {shorten(words)}" if others else ""
-        if not any(answers_strictly(wanted, entry) for entry in found):
+        adds_size = says_size(cut_name(chosen)) and not says_size(wanted)
+        if chosen not in strict or (adds_size and not others):
             note = f"{shorten(words)} is taken to mean {chosen.model_id}"
         typed = add_suffix(chosen.model_id, asked)
         return ModelMatch(
             model=chosen, typed=typed, others=tuple(other.model_id for other in others), note=note
         )
 
-    def _resolve_id(self, words: str, publisher: str, wanted: frozenset[str]) -> ModelMatch:
-        """An id that is no row itself: the row of the same name, suffixes aside."""
+    def _resolve_id(self, words: str, publisher: str, asked: Sequence[str]) -> ModelMatch:
+        """An id that is no row itself: the row of the same name, suffixes and a later date aside."""
+        wanted = frozenset(asked) - UNTOLD
         same = [entry.model for entry in self._entries if wanted in entry.names]
         own = [model for model in same if model.model_id.lower().startswith(publisher.lower() + "/")]
         named = [entry.model for entry in self._entries if wanted == entry.name]
         candidates = own or named
         if not candidates:
+            later = self._find_later(words, publisher, asked)
+            if later:
+                return later
             raise self._unknown(words)
         model = max(candidates, key=lambda model: (wanted == frozenset(cut_name(model)), model.released))
         if publisher.lower() in self._publishers:
             return ModelMatch(model=model, typed=words)
         note = f"{shorten(publisher)} is not in the catalogue; taken to have the shape of {model.model_id}"
         return ModelMatch(model=model, typed=words, note=note)
+
+    def _find_later(self, words: str, publisher: str, asked: Sequence[str]) -> ModelMatch | None:
+        """The published name that has no date, where words give it one: its shape, and what is measured of it.
+
+        A row of the release itself says what differs (Qwen3's `2507` read 262,144 tokens, not 40,960).
+        """
+        dates = [word for word in asked if LATER.fullmatch(word)]
+        if not dates:
+            return None
+        wanted = frozenset(asked) - UNTOLD
+        sized = says_size(wanted)
+        rows = [name for name in self._later if wanted == name or (sized and is_fuller(name, wanted))]
+        known = self._later[rows[0]] if len(rows) == 1 else None
+        undated = (rows[0] if known else wanted) - {*dates}
+        names = (undated, undated - {"thinking"})
+        first = next((e.model for name in names for e in self._entries if e.name == name), None)
+        if first is None:
+            return None
+        own = known.model_id if known else f"{add_suffix(first.model_id, asked)}-{dates[0].title()}"
+        return ModelMatch(
+            model=replace(known, model_id=first.model_id) if known else first,
+            typed=words if publisher else own,
+            note=f"{shorten(words)} is taken for a later release of {first.model_id}, of the same shape",
+        )
 
     def _find(self, wanted: frozenset[str]) -> list[Entry]:
         """Rows that have every wanted word, by the strictest rule that any row passes."""
@@ -169,11 +198,10 @@ class ModelNames:
         marks = [word for word in asked if word in QUANTIZED_MARKS or re.fullmatch(r"i?q\d.*", word)]
         if not marks:
             return
-        found = self._find(frozenset(asked[: asked.index(marks[0])]) - UNTOLD)
-        if not found:
+        try:
+            original = self._resolve_words(words, asked[: asked.index(marks[0])]).typed
+        except UnknownModel:
             return
-        newest = max((entry.model for entry in found), key=lambda model: model.released)
-        original = add_suffix(newest.model_id, asked)
         raise BadInput(
             "model.quantized",
             f'"{shorten(words)}" is quantized already ({marks[0]}), and a plan starts from the original. '
@@ -181,12 +209,12 @@ class ModelNames:
             suggestions=[original],
         )
 
-    def _unknown(self, words: str) -> UnknownModel:
-        """The error for words that name no row, with up to three near misses."""
+    def _unknown(self, words: str, fuller: Sequence[str] = ()) -> UnknownModel:
+        """The error for words that name no row, with those named more fully or up to three near misses."""
         shown = shorten(words)
         if names_a_folder(words):
             return UnknownModel("model.unknown", f'no model folder "{shown}" was found.')
-        near = self._near_misses(words)
+        near = fuller or self._near_misses(words)
         hint = f" Did you mean {' or '.join(near)}?" if near else " Give an id of the catalogue or a folder."
         return UnknownModel("model.unknown", f'no model called "{shown}".{hint}', suggestions=near)
 
@@ -237,16 +265,6 @@ def names_a_folder(words: str) -> bool:
     )
 
 
-def cut_words(name: str) -> list[str]:
-    """A name's words and numbers in order, lower case: `Qwen2.5-72B-Instruct` → qwen, 2.5, 72b, instruct."""
-    text = re.sub(r"(?<=\d)_(?=\d)", ".", name.lower())
-    text = re.sub(r"(?<=\d)\s*(?:billion|bn|b)\b", "b", text)
-    pieces: list[str] = []
-    for run in re.findall(r"[a-z\d.]+", text):
-        pieces.extend(WORD.findall(run))
-    return pieces
-
-
 def cut_name(model: ModelFacts) -> list[str]:
     """Words of a row's published name, tuning and storage suffixes left out."""
     name = model.model_id.rpartition("/")[2]
@@ -261,19 +279,9 @@ def make_entry(model: ModelFacts) -> Entry:
     return Entry(model=model, name=own, names=names, words=frozenset().union(*names))
 
 
-def is_name_word(word: str) -> bool:
-    """Whether a word names something: no bare number or size, not a single letter."""
-    return len(word) > 1 and not re.fullmatch(r"\d[\d.]*[a-z]?", word)
-
-
-def is_family_only(wanted: Iterable[str]) -> bool:
-    """Whether no word holds a release, a size or a date."""
-    return not any(character.isdigit() for word in wanted for character in word)
-
-
 def answers_strictly(wanted: frozenset[str], entry: Entry) -> bool:
     """Whether one of the row's names has all wanted words and, besides, only numbers."""
-    return any(wanted <= name and all(SOFT.fullmatch(word) for word in name - wanted) for name in entry.names)
+    return any(is_fuller(name, wanted) for name in entry.names)
 
 
 def count_extra(wanted: frozenset[str], entry: Entry) -> int | None:
@@ -285,10 +293,13 @@ def count_extra(wanted: frozenset[str], entry: Entry) -> int | None:
 
 
 def choose(words: str, wanted: frozenset[str], found: Sequence[Entry]) -> tuple[ModelFacts, list[ModelFacts]]:
-    """The newest of the rows found, and the others; asks when they are of several sizes and none was said."""
+    """The newest of the rows found, and the others; asks when they are of several sizes and none was said.
+
+    In a row with more words than were said the size may be another thing: `llama 4 17b` is what two models activate.
+    """
     models = sorted((entry.model for entry in found), key=lambda model: model.released, reverse=True)
-    says_size = any(SIZE.fullmatch(word) for word in wanted)
-    if says_size or not sizes_differ(models):
+    is_said = says_size(wanted) and any(answers_strictly(wanted, entry) for entry in found)
+    if is_said or not sizes_differ(models):
         return models[0], models[1:]
     newest = [model for model in models if release_of(model) == release_of(models[0])]
     if len(newest) > 1 and not sizes_differ(newest):
@@ -315,18 +326,6 @@ def sizes_differ(models: Sequence[ModelFacts]) -> bool:
     """Whether parameter counts are further apart than two prints of one size."""
     counts = [model.params_total for model in models]
     return max(counts) > SIZES_DIFFER * max(1, min(counts))
-
-
-def add_suffix(model_id: str, asked: Sequence[str]) -> str:
-    """The catalogue's id with the tuning suffix that was typed, unless it has one already."""
-    suffix = next((TUNING_SUFFIXES[word] for word in asked if word in TUNING_SUFFIXES), None)
-    present = {*cut_words(model_id.rpartition("/")[2])} & frozenset(TUNING_SUFFIXES)
-    if suffix is None or suffix.lower() == "hf" or present - {"hf"}:
-        return model_id
-    if present:  # meta-llama/Llama-2-7b-hf has its tuned sister at meta-llama/Llama-2-7b-chat-hf
-        stem = model_id.removesuffix("-hf")
-        return f"{stem}-{suffix.lower() if suffix == 'Chat' else suffix}-hf"
-    return f"{model_id}-{suffix}"
 
 
 def format_params(count: int) -> str:

@@ -133,6 +133,16 @@ def test_context_beyond_the_maximum_is_a_verdict_here(estimate):
             {"model": "Qwen/Qwen2.5-72B-Instruct", "method": "awq", "group_size": 128},
             id="a-quantized-repository",
         ),
+        pytest.param(
+            {"model": "Qwen/Qwen3-32B-FP8", "scheme": "FP8"},
+            {"model": "Qwen/Qwen3-32B"},
+            id="an-fp8-repository",
+        ),
+        pytest.param(
+            {"model": "deepseek-r1-0528"},
+            {"model": "deepseek-ai/DeepSeek-R1-0528"},
+            id="a-later-release",
+        ),
     ],
 )
 def test_every_spelling_is_read(estimate, fields, expected):

@@ -3,7 +3,8 @@
 import pytest
 
 from planner.domain.errors import Ambiguous, BadInput, BitwrightError, UnknownModel
-from planner.domain.facts.model_names import cut_words, names_a_folder, resolve_model
+from planner.domain.facts.model_names import names_a_folder, resolve_model
+from planner.domain.facts.model_words import cut_words
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,10 @@ from planner.domain.facts.model_names import cut_words, names_a_folder, resolve_
         pytest.param("mixtral 8x7b", "mistralai/Mixtral-8x7B-v0.1", id="mixtral"),
         pytest.param("gemma 2 9b", "google/gemma-2-9b", id="gemma"),
         pytest.param("phi-4", "microsoft/phi-4", id="phi-4"),
+        pytest.param("deepseek-coder-v2", "deepseek-ai/DeepSeek-Coder-V2-Instruct", id="not-the-lite-one"),
+        pytest.param("Meta-Llama-3.1-70B", "meta-llama/Llama-3.1-70B", id="meta-said"),
+        pytest.param("CodeLlama-70b", "codellama/CodeLlama-70b-hf", id="codellama"),
+        pytest.param("DeepSeek R1 BF16", "deepseek-ai/DeepSeek-R1", id="bf16-is-one-word"),
         pytest.param("phi 1.5", "microsoft/phi-1_5", id="underscore-is-a-dot"),
         pytest.param("gpt-oss-20b", "openai/gpt-oss-20b", id="gpt-oss"),
         pytest.param("deepseek r1", "deepseek-ai/DeepSeek-R1", id="not-its-distillations"),
@@ -63,6 +68,65 @@ def test_says_aloud_that_it_took_the_newest_and_lists_the_others(models):
     assert match.others == ("Qwen/Qwen2-72B", "Qwen/Qwen1.5-72B", "Qwen/Qwen-72B")
 
 
+@pytest.mark.parametrize(
+    ("words", "model_id"),
+    [
+        pytest.param("DeepSeek-R1-0528", "deepseek-ai/DeepSeek-R1", id="not-its-distillation"),
+        pytest.param("DeepSeek-V3.1-Terminus", "deepseek-ai/DeepSeek-V3.1", id="a-word-for-a-date"),
+        pytest.param("DeepSeek-V2-Chat-0628", "deepseek-ai/DeepSeek-V2", id="suffix-and-date"),
+        pytest.param("deepseek-ai/DeepSeek-R1-0528", "deepseek-ai/DeepSeek-R1", id="publisher-typed"),
+        pytest.param("Kimi-K2-Instruct-0905", "moonshotai/Kimi-K2-Instruct", id="kimi"),
+        pytest.param("Qwen3-4B-Instruct-2507", "Qwen/Qwen3-4B", id="qwen"),
+        pytest.param("Qwen3-235B-A22B-Thinking-2507", "Qwen/Qwen3-235B-A22B", id="thinking"),
+        pytest.param("qwen3 30b 2507", "Qwen/Qwen3-30B-A3B", id="active-experts-left-out"),
+    ],
+)
+def test_takes_a_later_release_for_the_shape_of_the_first_and_says_so(models, words, model_id):
+    match = models.resolve(words)
+    assert match.model.model_id == model_id
+    assert f"later release of {model_id}" in match.note
+    assert match.typed != model_id
+
+
+@pytest.mark.parametrize(
+    ("words", "tokens"),
+    [("Qwen/Qwen3-30B-A3B-Instruct-2507", 262_144), ("kimi-k2-0905", 262_144), ("Qwen3-30B-A3B", 40_960)],
+)
+def test_a_later_release_reads_what_its_own_row_says(models, words, tokens):
+    assert models.resolve(words).model.max_position == tokens
+
+
+def test_a_later_date_than_any_of_a_dated_name_is_not_taken(models):
+    # Mistral-Small-4-119B-2603 has another shape than Mistral-Small-2409 with its 22B.
+    with pytest.raises(UnknownModel):
+        models.resolve("Mistral-Small-2603")
+
+
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [
+        pytest.param("Jamba-Mini", "ai21labs/AI21-Jamba-Mini-1.5", id="another-word"),
+        pytest.param("hermes", "NousResearch/Hermes-3-Llama-3.1-8B", id="another-family"),
+        pytest.param("ling", "inclusionAI/Ling-lite", id="lite"),
+    ],
+)
+def test_words_left_out_with_no_size_said_are_not_taken(models, words, suggestion):
+    with pytest.raises(UnknownModel) as caught:
+        models.resolve(words)
+    assert suggestion in caught.value.suggestions
+
+
+def test_a_name_without_lite_is_not_lite_even_where_only_lite_is_known(catalogue):
+    only_lite = [model for model in catalogue if model.model_id != "deepseek-ai/DeepSeek-Coder-V2-Instruct"]
+    for words in ("DeepSeek-Coder-V2", "DeepSeek-Coder-V2-Instruct", "DeepSeek-Coder-V2-Instruct-AWQ"):
+        with pytest.raises(UnknownModel):
+            resolve_model(words, only_lite)
+
+
+def test_says_aloud_the_size_that_was_not_said(models):
+    assert models.resolve("falcon-h1").note == "falcon-h1 is taken to mean tiiuae/Falcon-H1-7B-Instruct"
+
+
 def test_says_aloud_what_loose_words_were_taken_for(models):
     assert "taken to mean NousResearch/Hermes" in models.resolve("hermes 8b").note
 
@@ -85,6 +149,11 @@ def test_takes_another_publishers_copy_for_the_same_shape_and_says_so(models):
             "llama 3.1",
             ("meta-llama/Llama-3.1-8B", "meta-llama/Llama-3.1-70B", "meta-llama/Llama-3.1-405B"),
             id="release-without-size",
+        ),
+        pytest.param(
+            "llama 4 17b",
+            ("meta-llama/Llama-4-Scout-17B-16E-Instruct", "meta-llama/Llama-4-Maverick-17B-128E-Instruct"),
+            id="size-of-what-is-active",
         ),
     ],
 )
@@ -138,6 +207,23 @@ def test_says_what_to_do_with_a_quantized_checkpoint(models, words):
     assert caught.value.suggestions == ("Qwen/Qwen2.5-72B-Instruct",)
 
 
+@pytest.mark.parametrize(
+    "mark",
+    ["FP8", "FP4", "NVFP4", "MXFP4", "INT4", "Int8", "W4A16", "W8A8", "w8a16", "exl2", "EXL3", "NF4", "4bit"],
+)
+@pytest.mark.parametrize("publisher", ["", "Qwen/", "somebody/"])
+def test_knows_every_mark_of_a_quantized_checkpoint(models, publisher, mark):
+    with pytest.raises(BadInput) as caught:
+        models.resolve(f"{publisher}Qwen3-235B-A22B-Instruct-2507-{mark}")
+    assert caught.value.code == "model.quantized"
+    assert caught.value.suggestions == ("Qwen/Qwen3-235B-A22B-Instruct-2507",)
+
+
+def test_asks_for_the_size_of_a_quantized_checkpoint_too(models):
+    with pytest.raises(Ambiguous):
+        models.resolve("Qwen2 GPTQ")
+
+
 def test_every_row_answers_to_its_id_its_name_and_its_aliases(models, catalogue):
     unheard = []
     for model in catalogue:
@@ -146,7 +232,7 @@ def test_every_row_answers_to_its_id_its_name_and_its_aliases(models, catalogue)
         for words in (model.model_id, model.model_id.split("/")[1], *model.aliases):
             try:
                 match = models.resolve(words)
-                heard = {match.model.model_id, *match.others}
+                heard = {match.typed, match.model.model_id, *match.others}
             except BitwrightError as error:
                 heard = set(error.choices)
             if model.model_id not in heard:
