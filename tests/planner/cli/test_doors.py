@@ -105,6 +105,8 @@ def test_a_service_is_told_folders_in_full(tmp_path, monkeypatch, ask, named):
 
 def test_a_folder_beside_the_command_is_planned_by_a_service_elsewhere(doors, tiny_checkpoint, monkeypatch):
     monkeypatch.chdir(tiny_checkpoint.parent)
-    local, server = (door.plan_unrecorded({"ask": f"./{tiny_checkpoint.name} for cpu"})["model"]["id"] for door in doors)
+    local, server = (
+        door.plan_unrecorded({"ask": f"./{tiny_checkpoint.name} for cpu"})["model"]["id"] for door in doors
+    )
     assert server == str(tiny_checkpoint)
     assert local
