@@ -405,6 +405,10 @@ def test_windows_save_nothing_before_vllm_kept_layers_in_groups(estimate, versio
     answer = estimate(**fields, context=16384, engine_version=version)
     assert answer["fits"] is fits
     assert answer["legal"] is True
+    if version == "0.8.5":
+        # 62 layers x 2 x 16 heads x 128 x 2 bytes of every token, in all layers
+        free = answer["usable_bytes"] - answer["total_bytes"] + answer["kv_cache_bytes"]
+        assert answer["kv_capacity_tokens"] == pytest.approx(free / (62 * 8192), rel=0.01)
 
 
 @pytest.mark.parametrize(
