@@ -14,6 +14,10 @@ import click
 
 from executors.settings import Settings, read_settings
 
+MAKE_ONE_THERE = (
+    " The service of another home knows this host by a token made there (bitwright token create --scopes execute): "
+    "--token-file FILE, or BITWRIGHT_TOKEN."
+)
 PARENT_LOOK_SECONDS = 0.5
 
 
@@ -103,7 +107,8 @@ def work(
             ):
                 agent.work()
     except ContractError as error:
-        click.echo(f"error: {error.message}  [{error.code}]", err=True)
+        remedy = MAKE_ONE_THERE if error.code in {"token.missing", "token.unknown"} else ""
+        click.echo(f"error: {error.message}{remedy}  [{error.code}]", err=True)
         return error.exit_status
     return 0
 
