@@ -4,7 +4,7 @@ import json
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -89,13 +89,13 @@ def test_a_long_batch_does_not_hold_up_the_end_of_a_service(service, shell):
 
 @contextmanager
 def asking(shell, ask):
-    """While a thread asks the service, in vain."""
+    """While a thread asks the service, which may answer before it ends."""
     server = read_server(shell.home)
 
     def work():
         with (
             Client(server.url, server.token, patience=Patience(seconds=0)) as client,
-            pytest.raises(ContractError),
+            suppress(ContractError),
         ):
             ask(client)
 
