@@ -65,12 +65,21 @@ def run_quantize(
         )
     with ExitStack() as ending:
         with undisturbed():
-            job = door.submit_job(decision["decision_id"], {}, calibration)
+            job = _submit(service, door, decision["decision_id"], calibration)
             ending.callback(_cancel_unfinished, door, job["job_id"])
         job = _run_job(settings, service, door, wish, job, console)
     if job["state"] != "completed":
         raise explain_end(job)
     return door.show_decision(decision["decision_id"]), job
+
+
+def _submit(service: HomeService, door: Door, decision_id: str, calibration: str | None) -> dict[str, Any]:
+    """Submit once; a service that went away before its answer came is opened again, and knows the submission."""
+    try:
+        return door.submit_job(decision_id, {}, calibration)
+    except Unreachable:
+        service.revive()
+        return door.submit_job(decision_id, {}, calibration)
 
 
 def explain_end(job: Mapping[str, Any]) -> BitwrightError:

@@ -1,8 +1,10 @@
 """The door when a service owns this home: every question goes over the contract, every refusal comes back as ours."""
 
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,9 @@ class ServerDoor:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._key = secrets.token_hex(
+            8
+        )  # so that a submission whose answer was lost is made once when sent again
 
     def plan(self, ask: Mapping[str, Any]) -> dict[str, Any]:
         with translated():
@@ -111,7 +116,8 @@ class ServerDoor:
             {"decision_id": decision_id, "choice": dict(choice), "calibration_file": calibration_file}
         )
         with translated():
-            return self._client.submit_job(submission).model_dump()
+            key = f"{self._key}-{submission.model_dump_json()}"
+            return self._client.submit_job(submission, sha256(key.encode()).hexdigest()).model_dump()
 
     def list_jobs(self, row_limit: int) -> list[dict[str, Any]]:
         with translated():
