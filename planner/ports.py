@@ -89,9 +89,13 @@ class DecisionStore(Protocol):
     """The chain of decisions and the inputs they stand on."""
 
     def add_decision(
-        self, body: Mapping[str, Any], created_at: str, documents: Sequence[Document] = ()
+        self,
+        body: Mapping[str, Any],
+        created_at: str,
+        request_document: str,
+        documents: Sequence[Document] = (),
     ) -> Decision:
-        """Seal and keep, with the inputs it names."""
+        """Seal and keep, with the request and the inputs it names."""
         ...
 
     def find_decision(self, decision_id: str) -> Decision:

@@ -8,7 +8,7 @@ from litestar.params import FromPath, HeaderParameter
 from planner.api.pages import Cursor, Limit, cut_page
 from planner.api.parts import InWorkshop, split_act
 from planner.contract.answers import DecisionList, DecisionSummary
-from planner.domain.record.decision import sha256_of
+from planner.domain.canonical import sha256_of
 from planner.usecases.replay_decision import replay_decision
 from planner.usecases.show_decision import show_decision
 from planner.usecases.workshop import Workshop

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from planner.domain.errors import BadInput
-from planner.domain.record.decision import FIRST_HASH, Decision, join_parts, seal_decision
+from planner.domain.record.decision import FIRST_HASH, Decision, join_parts, seal_decision, write_body
 from planner.domain.record.inputs import Document
 from planner.domain.record.job import Job, JobState
 from planner.store.connection import Database
@@ -42,17 +42,22 @@ class RecordStore:
         return json.loads(row[0])
 
     def add_decision(
-        self, body: Mapping[str, Any], created_at: str, documents: Sequence[Document] = ()
+        self,
+        body: Mapping[str, Any],
+        created_at: str,
+        request_document: str,
+        documents: Sequence[Document] = (),
     ) -> Decision:
-        """Seal a body into the chain and keep it, with the inputs that it names by hash."""
+        """Seal a body into the chain and keep it, with the request and the inputs that it names by hash."""
+        written = write_body(body)  # before it waits for its turn: this takes longer than all that follows
         new = [document for document in documents if document.sha256 not in self._kept]
         with self._database.writer():
             may_be_undone = self._database.is_in_transaction
-            with self._database.transaction() as cursor:
+            with self._database.transaction() if new else self._database.writer() as cursor:
                 for document in new:
                     self._add_document(cursor, document)
                 sequence, previous = self._last or self._read_last(cursor)
-                decision = seal_decision(body, previous, created_at)
+                decision = seal_decision(written, previous, created_at, request_document)
                 cursor.execute(self._queries["add_decision"], _write_row(decision, sequence + 1))
             self._last = None if may_be_undone else (sequence + 1, decision.record_sha256)
             self._kept.update(document.sha256 for document in new if not may_be_undone)
@@ -83,7 +88,7 @@ class RecordStore:
             raise BadInput(
                 "decision.ambiguous", f'Several decisions begin with "{decision_id}": give more of the id.'
             )
-        found, created_at, text, alternatives, previous, record = rows[0]
+        found, created_at, text, alternatives, request_document, previous, record = rows[0]
         body = json.loads(text)
         if alternatives is not None:
             body["alternatives"] = json.loads(zlib.decompress(alternatives))
@@ -93,6 +98,7 @@ class RecordStore:
             previous_sha256=previous,
             record_sha256=record,
             created_at=created_at,
+            request_document=request_document or "",
         )
 
     def list_decisions(self, row_limit: int, before: str | None = None) -> list[dict[str, Any]]:
@@ -287,6 +293,7 @@ def _write_row(decision: Decision, sequence: int) -> dict[str, Any]:
         "method": chosen.get("method"),
         "engine": chosen.get("engine"),
         "body": join_parts(parts),
+        "request_document": decision.request_document or None,
         "alternatives": alternatives and zlib.compress(alternatives.encode(), PACKING),
         "previous_sha256": decision.previous_sha256,
         "record_sha256": decision.record_sha256,

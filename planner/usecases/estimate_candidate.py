@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from planner.domain.canonical import as_plain, round_significant
 from planner.domain.choose.estimate import estimate_candidate as estimate
 from planner.domain.choose.named_candidate import (
     as_published,
@@ -20,7 +21,7 @@ from planner.domain.facts.model_names import ModelMatch
 from planner.domain.facts.request import Request, make_workload
 from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.facts.request_words import CPU, HOST_MARK, THIS_MACHINE
-from planner.domain.units import format_gib, round_significant
+from planner.domain.units import format_gib
 from planner.usecases.find_devices import find_devices
 from planner.usecases.plan_model import say_others
 from planner.usecases.read_engine_options import read_engine_options
@@ -78,7 +79,9 @@ def estimate_candidate(workshop: Workshop, fields: Mapping[str, Any]) -> dict[st
     candidate = make_candidate(asked.candidate, engine, match.model, tables, placement)
     candidate = as_published(candidate, asked.model, tables)
     workload = make_workload(request, match.model.max_position, target.kind)
-    answer: dict[str, Any] = round_significant(estimate(inputs, candidate, workload, asked.candidate))
+    answer: dict[str, Any] = as_plain(
+        round_significant(estimate(inputs, candidate, workload, asked.candidate))
+    )
     return {**answer, "evidence_version": version.evidence_version}
 
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from planner import __version__
+from planner.domain.canonical import as_plain, round_significant
 from planner.domain.choose.decide import decide
 from planner.domain.choose.predictor import PlanInputs
 from planner.domain.facts.hardware import Target
@@ -18,23 +19,22 @@ from planner.domain.record.inputs import (
     read_target_document,
     request_document,
 )
-from planner.domain.units import round_significant
 from planner.usecases.workshop import Workshop
 
 
 def plan_model(workshop: Workshop, request: Request) -> Decision:
     """Plan a request and record the decision with its inputs."""
-    body, documents = _plan(workshop, request)
-    return workshop.decisions.add_decision(body, workshop.clock.now(), documents)
+    body, asked, documents = _plan(workshop, request)
+    return workshop.decisions.add_decision(body, workshop.clock.now(), asked.text, documents)
 
 
 def plan_without_record(workshop: Workshop, request: Request) -> dict[str, Any]:
     """The decision body alone; its inputs are hashed and forgotten."""
-    body, _ = _plan(workshop, request)
-    return body
+    body, _, _ = _plan(workshop, request)
+    return as_plain(body)  # type: ignore[no-any-return]
 
 
-def _plan(workshop: Workshop, request: Request) -> tuple[dict[str, Any], tuple[Document, ...]]:
+def _plan(workshop: Workshop, request: Request) -> tuple[dict[str, Any], Document, tuple[Document, ...]]:
     match = workshop.catalog.find_model(request.model)
     # Planned with exactly what is recorded, floats at six digits, so that a replay starts from the same numbers.
     model, model_inputs = _model_inputs(match.model)
@@ -61,7 +61,7 @@ def _plan(workshop: Workshop, request: Request) -> tuple[dict[str, Any], tuple[D
             },
         )
     )
-    return body, (request_inputs, model_inputs, target_inputs)
+    return body, request_inputs, (model_inputs, target_inputs)
 
 
 @lru_cache(maxsize=256)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
+from planner.domain.canonical import round_significant
 from planner.domain.choose.candidates import Tables
 from planner.domain.choose.named_candidate import PER_CHANNEL
 from planner.domain.errors import BadInput
@@ -12,7 +13,6 @@ from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.scheme import nominal_bits
 from planner.domain.facts.spellings import shorten
 from planner.domain.predict.quality import QualityAsk, QualityPrediction, predict_quality
-from planner.domain.units import round_significant
 from planner.usecases.read_estimate import read_scheme, read_word
 from planner.usecases.workshop import Workshop
 

@@ -1,11 +1,13 @@
 """Compute a recorded decision again from its recorded inputs and compare, field by field."""
 
+import json
 from typing import Any
 
 from planner import __version__
+from planner.domain.canonical import as_plain, canonical_json
 from planner.domain.choose.decide import decide
 from planner.domain.choose.predictor import PlanInputs
-from planner.domain.record.decision import canonical_json, list_differences, seal_decision
+from planner.domain.record.decision import list_differences, seal_decision, write_body
 from planner.domain.record.inputs import read_model_document, read_request_document, read_target_document
 from planner.ports import DecisionStore, Knowledge, KnowledgeVersion
 
@@ -20,7 +22,7 @@ def replay_decision(decisions: DecisionStore, knowledge: Knowledge, decision_id:
     inputs = recorded.body["inputs"]
     data_sha256, _, highest_id = inputs["evidence_version"].rpartition("+")
     version = KnowledgeVersion(data_sha256, inputs["rules_version"], int(highest_id))
-    request, model_id, notes = read_request_document(decisions.find_document(inputs["request_sha256"]))
+    request, model_id, notes = read_request_document(json.loads(recorded.request_document))
     body = decide(
         PlanInputs(
             request=request,
@@ -33,7 +35,7 @@ def replay_decision(decisions: DecisionStore, knowledge: Knowledge, decision_id:
             versions={**inputs, "planner_version": __version__},
         )
     )
-    replayed = seal_decision(body, recorded.previous_sha256, recorded.created_at)
+    replayed = seal_decision(write_body(body), recorded.previous_sha256, recorded.created_at)
     identical = canonical_json(replayed.body) == canonical_json(recorded.body)
     return {
         "decision_id": recorded.decision_id,
@@ -44,9 +46,9 @@ def replay_decision(decisions: DecisionStore, knowledge: Knowledge, decision_id:
         "recorded_sha256": recorded.record_sha256,
         "replayed_sha256": replayed.record_sha256,
         "planner_version": {"recorded": inputs["planner_version"], "replayed": __version__},
-        "differences": [] if identical else list_differences(recorded.body, replayed.body),
+        "differences": [] if identical else list_differences(recorded.body, as_plain(replayed.body)),
     }
 
 
 def _is_intact(body: Any, previous_sha256: str, created_at: str, record_sha256: str) -> bool:
-    return seal_decision(body, previous_sha256, created_at).record_sha256 == record_sha256
+    return seal_decision(write_body(body), previous_sha256, created_at).record_sha256 == record_sha256

@@ -42,7 +42,7 @@ def submit_job(
         created_at=now,
         updated_at=now,
         submitted_by=by,
-        wanted_host=_find_wanted_host(workshop, decision.body),
+        wanted_host=_find_wanted_host(decision.body),
     )
     kept = workshop.jobs.find_job(workshop.jobs.add_job(job, idempotency_key))
     if kept.job_id == job_id:
@@ -55,10 +55,9 @@ def submit_job(
     return kept
 
 
-def _find_wanted_host(workshop: Workshop, body: Mapping[str, Any]) -> str | None:
+def _find_wanted_host(body: Mapping[str, Any]) -> str | None:
     """The host of a decision that was made for a host; one made for cards or for this machine binds no job."""
-    request = workshop.decisions.find_document(body["inputs"]["request_sha256"])["request"]
-    words = [ask["words"] for ask in request["devices"]]
+    words = [ask["words"] for ask in body["request"]["devices"]]
     is_bound = any(word.startswith((HOST_MARK, ANY_HOST)) for word in words)
     return body["target"]["host"] if is_bound else None
 

@@ -5,6 +5,7 @@ Recipes, engines and published checkpoints are tables; this module multiplies th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from planner.domain.choose.drivers import DriverNeed
 from planner.domain.choose.placements import find_placements
@@ -101,6 +102,10 @@ class Candidate:
     in_16_bits: frozenset[str] = frozenset()
     """Layers left unquantized, as `facts/shards.py` names them; their memory is not counted in."""
 
+    def __hash__(self) -> int:
+        """By what tells most candidates of a plan apart."""
+        return hash((self.scheme.name, self.method, self.engine, self.group_size, self.placement))
+
     @property
     def label(self) -> str:
         """In words: `W4A16 group 64 by gptq, vllm, TP 2`."""
@@ -111,12 +116,29 @@ class Candidate:
 
 def enumerate_candidates(
     request: Request, model: ModelFacts, target: Target, tables: Tables
-) -> list[Candidate]:
-    """All candidates for this request on this target, in table order.
+) -> Sequence[Candidate]:
+    """All candidates for this request on this target, in table order; requests that name the same share them.
 
     Raises:
         BadInput: an engine or a scheme was asked for by name and no recipe has it.
     """
+    names = replace(
+        request,
+        text="",
+        model="",
+        devices=(),
+        context_tokens=None,
+        concurrency=None,
+        objective="balanced",
+        task=None,
+    )
+    return _multiply_out(names, model, target, tables)
+
+
+@lru_cache(maxsize=512)
+def _multiply_out(
+    request: Request, model: ModelFacts, target: Target, tables: Tables
+) -> tuple[Candidate, ...]:
     engines = _engines(request, target, tables)
     recipes = [
         recipe
@@ -199,7 +221,7 @@ def enumerate_candidates(
             "scheme.no_recipe",
             f"No recipe makes group size {request.group_size}; recipes have 128, 64 and 32.",
         )
-    return candidates
+    return tuple(candidates)
 
 
 def released_scheme(row: NativeStorage, tables: Tables) -> Scheme:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from planner.domain.choose.candidates import Candidate, enumerate_candidates
+from planner.domain.choose.candidates import Candidate
 from planner.domain.choose.explain import (
     describe_candidate,
     describe_finding,
@@ -23,7 +23,6 @@ from planner.domain.errors import BadInput
 from planner.domain.facts.kernels import Finding
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload, make_workload
-from planner.domain.facts.tensors import tensor_layout
 
 FEW_BITS = 5
 """A checkpoint released in so many bits or fewer is the source of no recipe; FP8 ones are."""
@@ -37,10 +36,8 @@ def decide(inputs: PlanInputs) -> dict[str, Any]:
     """
     workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
     _check_context(workload, inputs.model)
-    layout = tensor_layout(inputs.model)
-    candidates = enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
-    predictor = Predictor(inputs, layout, workload)
-    judged = _keep_as_released([predictor.judge(candidate) for candidate in candidates], inputs)
+    predictor = Predictor(inputs, workload)
+    judged = _keep_as_released([predictor.judge(item) for item in predictor.list_prospects()], inputs)
     ranking = rank(
         [predictor.score(item) for item in judged if item.verdict.status == "legal"],
         inputs.request.objective,

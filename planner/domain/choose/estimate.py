@@ -20,7 +20,6 @@ from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Finding
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Workload
-from planner.domain.facts.tensors import tensor_layout
 from planner.domain.facts.versions import read_version
 from planner.domain.predict.activations_transformers import ENGINE as TRANSFORMERS
 from planner.domain.predict.constants import Constant, MemoryConstants
@@ -66,17 +65,14 @@ def estimate_candidate(
     device = inputs.target.devices[0]
     ask = _date(ask, candidate.engine, inputs.model)
     constants = _own_constants(ask, candidate.engine, inputs.tables, workload, device)
-    tables = replace(inputs.tables, memory=constants, defaults=())
-    inputs = replace(inputs, tables=tables)
     try:
-        layout = tensor_layout(inputs.model)
+        predictor = Predictor(inputs, workload, ask.extras, constants)
     except BadInput:
-        refused = judge_load(make_load(candidate, inputs.model, inputs.target), tables)
+        refused = judge_load(make_load(candidate, inputs.model, inputs.target), inputs.tables)
         if refused.status != "illegal":
             raise
         return _refuse_without_numbers(inputs, candidate, workload, ask, refused)
-    predictor = Predictor(inputs, layout, workload, ask.extras)
-    scored = predictor.score(predictor.judge(candidate))
+    scored = predictor.score(predictor.judge(predictor.look_at(candidate)))
     beyond = _context_findings(workload, inputs.model)
     findings = [*beyond, *scored.verdict.findings]
     memory, speed = describe_memory(scored.memory), describe_speed(scored.speed)
@@ -156,7 +152,7 @@ def _ways_out(predictor: Predictor, candidate: Candidate) -> list[dict[str, Any]
             "fields": way.fields,
             "fits": None
             if way.candidate.in_16_bits or way.candidate.rules_of != candidate.rules_of
-            else predictor.memory_of(way.candidate).fits,
+            else predictor.memory_of(predictor.look_at(way.candidate)).fits,
         }
         for way in find_ways_out(candidate, inputs.model, inputs.target, inputs.tables)
     ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from planner.domain.canonical import Written
 from planner.domain.choose.candidates import Candidate
 from planner.domain.choose.objective import Scored
 from planner.domain.choose.serve import serve_command
@@ -15,7 +16,6 @@ from planner.domain.predict.job_cost import JobCost
 from planner.domain.predict.memory import MemoryEstimate
 from planner.domain.predict.quality import QualityPrediction
 from planner.domain.predict.speed import SpeedPrediction
-from planner.domain.units import Rounded
 
 
 def describe_request(request: Request, workload: Workload) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def describe_memory(memory: MemoryEstimate) -> dict[str, Any]:
 @lru_cache(maxsize=4096)
 def describe_quality(prediction: QualityPrediction) -> Mapping[str, Any]:
     """A benchmark's prediction, in its own unit: written once, for it stands in many alternatives."""
-    return Rounded.of(
+    return Written(
         {
             "expected": prediction.expected,
             "low": prediction.low,
@@ -196,7 +196,7 @@ def describe_speed(speed: SpeedPrediction) -> dict[str, Any]:
 @lru_cache(maxsize=4096)
 def describe_job(job: JobCost) -> Mapping[str, Any]:
     """The job's own cost: written once, for it stands in many alternatives."""
-    return Rounded.of(
+    return Written(
         {
             "backend": job.backend,
             "minutes": job.minutes,

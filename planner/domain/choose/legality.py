@@ -7,7 +7,6 @@ memory interval fits; unknown when no rule covers it; illegal otherwise.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Literal
 
 from planner.domain.choose.candidates import Candidate, Tables
@@ -16,7 +15,6 @@ from planner.domain.choose.placements import is_uneven, judge_placement
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.kernels import Finding, Kernel, Load, find_kernel
 from planner.domain.facts.model import ModelFacts
-from planner.domain.facts.request import Request
 from planner.domain.facts.versions import is_newer_than, write_version
 from planner.domain.predict.memory import MemoryEstimate
 from planner.domain.units import format_gib
@@ -36,34 +34,45 @@ class Verdict:
     kernel: Kernel | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is found about a candidate whatever the workload."""
+
+    loading: Verdict
+    against: tuple[Finding, ...]
+    """All that speaks against it."""
+    is_refused: bool
+    """Whether any of that is known for certain."""
+
+
 def judge_candidate(
-    candidate: Candidate,
-    *,
-    request: Request,
-    model: ModelFacts,
-    target: Target,
-    tables: Tables,
-    memory: MemoryEstimate,
+    candidate: Candidate, standing: Standing, target: Target, memory: MemoryEstimate
 ) -> Verdict:
     """Judge one candidate; all failing rules are reported, not the first."""
+    if memory.fits and not standing.is_refused:
+        return standing.loading
+    over: tuple[Finding, ...] = ()
+    if not memory.fits:
+        used = target.devices[: candidate.placement.devices]
+        over = memory_finding(memory, bounded=candidate.engine == "vllm" and is_uneven(used))
+    return Verdict(status="illegal", findings=(*standing.against, *over), kernel=standing.loading.kernel)
+
+
+def judge_standing(
+    candidate: Candidate, named: Sequence[str], model: ModelFacts, target: Target, tables: Tables
+) -> Standing:
+    """Judge all but memory; schemes in `named` are judged by no policy."""
     used = target.devices[: candidate.placement.devices]
-    loading = _judge(make_load(candidate, model, target), tables)
-    over = memory_finding(memory, bounded=candidate.engine == "vllm" and is_uneven(used))
+    loading = judge_load(make_load(candidate, model, target), tables)
     driver: tuple[Finding, ...] = ()
     if target.cuda is not None:
         driver = judge_driver(
             candidate.engine, target.cuda, target.driver, least_able(used).sm, tables.drivers
         )
-    found = (
-        *loading.findings,
-        *judge_placement(candidate.placement, used),
-        *driver,
-        *_policy(candidate, request),
-        *over,
-    )
-    if any(not finding.is_unknown for finding in found):
-        return Verdict(status="illegal", findings=found, kernel=loading.kernel)
-    return loading
+    against = (*loading.findings, *judge_placement(candidate.placement, used), *driver)
+    if candidate.scheme.name not in named:
+        against = (*against, *_policy(candidate))
+    return Standing(loading, against, any(not finding.is_unknown for finding in against))
 
 
 def make_load(candidate: Candidate, model: ModelFacts, target: Target) -> Load:
@@ -105,11 +114,6 @@ def judge_load(load: Load, tables: Tables) -> Verdict:
     if findings:
         return Verdict(status="unknown", findings=tuple(findings), kernel=kernel)
     return Verdict(status="legal", findings=(), kernel=kernel)
-
-
-@lru_cache(maxsize=8192)
-def _judge(load: Load, tables: Tables) -> Verdict:
-    return judge_load(load, tables)
 
 
 def _version_findings(load: Load, tables: Tables) -> list[Finding]:
@@ -177,8 +181,8 @@ def least_able(devices: Sequence[Device]) -> Device:
     return min(devices, key=lambda device: (device.sm or 0, device.available_bytes))
 
 
-def _policy(candidate: Candidate, request: Request) -> tuple[Finding, ...]:
-    if candidate.native_bits >= TWO_BIT_LIMIT or candidate.scheme.name in request.schemes:
+def _policy(candidate: Candidate) -> tuple[Finding, ...]:
+    if candidate.native_bits >= TWO_BIT_LIMIT:
         return ()
     return (
         Finding(

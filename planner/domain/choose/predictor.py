@@ -1,29 +1,28 @@
 """Judge and predict candidates of one model on one target, sharing what candidates have in common."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from planner.domain.choose.candidates import Candidate, Tables
 from planner.domain.choose.legality import Verdict, judge_candidate
 from planner.domain.choose.objective import Scored
+from planner.domain.choose.prospects import Prospect, list_prospects, look_at
 from planner.domain.facts.evidence import EvidenceBase
-from planner.domain.facts.gguf import container_bytes
-from planner.domain.facts.hardware import Device, DeviceKind, Target
-from planner.domain.facts.kernels import Placement
+from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request, Workload
-from planner.domain.facts.scheme import Scheme
-from planner.domain.facts.storage import StoredBytes, bits_per_weight, bytes_read_per_step, stored_bytes
-from planner.domain.facts.tensors import Tensor, count_active_parameters, count_parameters, tensor_layout
+from planner.domain.facts.storage import bytes_read_per_step
+from planner.domain.facts.tensors import count_active_parameters, count_parameters, tensor_layout
 from planner.domain.predict.constants import MemoryConstants
 from planner.domain.predict.engine_defaults import SERVE_TERMS, resolve_constants
 from planner.domain.predict.extras import NO_EXTRAS, ExtraAsk, Extras, predict_extras
 from planner.domain.predict.job_cost import NOTHING_TO_MAKE, JobCost, predict_job_cost
 from planner.domain.predict.kv_cache import kv_bytes_by_layer
 from planner.domain.predict.links import Exchange, pace_of, predict_exchange
-from planner.domain.predict.memory import MemoryEstimate, predict_memory
+from planner.domain.predict.memory import MemoryEstimate, Weights, predict_memory
 from planner.domain.predict.quality import QualityAsk, QualityPrediction, predict_quality
-from planner.domain.predict.seats import Seating, seat_devices
+from planner.domain.predict.seats import Division, Seating, seat_devices
 from planner.domain.predict.speed import beside_host, copy_for_prompts, held_tokens, predict_speed
 
 NOTHING_ELSE = ExtraAsk()
@@ -52,171 +51,173 @@ class PlanInputs:
 class Judged:
     """A candidate, the memory it takes, and whether it may load."""
 
-    candidate: Candidate
+    prospect: Prospect
     memory: MemoryEstimate
     verdict: Verdict
 
+    @property
+    def candidate(self) -> Candidate:
+        """What was judged."""
+        return self.prospect.candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What speed stands on beside the weights, for all candidates of one division."""
+
+    device: Device
+    """The device whose bandwidth stands for all in use."""
+    exchange: Exchange
+    """What ranks spend on talking to each other."""
+    kv_bytes_read: float
+    """Of one sequence in one step."""
+
 
 class Predictor:
-    """Predicts candidates of one model on one target, sharing what candidates have in common."""
+    """Predicts candidates of one model on one target under one workload.
+
+    Args:
+        inputs: what the decision depends on.
+        workload: what is served.
+        extras: drafts, adapters and the like that are held beside the model.
+        constants: memory constants of one engine; None: those of its newest version on these cards.
+
+    Raises:
+        BadInput: the model's layout is not covered.
+    """
 
     def __init__(
         self,
         inputs: PlanInputs,
-        layout: tuple[Tensor, ...],
         workload: Workload,
         extras: ExtraAsk = NOTHING_ELSE,
+        constants: MemoryConstants | None = None,
     ) -> None:
         self.inputs = inputs
         self.extras = extras
-        self.layout = layout
         self.workload = workload
+        layout = tensor_layout(inputs.model)
         self.params = count_parameters(layout)
         self.active_params = count_active_parameters(inputs.model, layout)
-        self._ways: dict[tuple[str, Placement], tuple[Device, Exchange]] = {}
-        self._memory: dict[tuple[str, str, int | None, int, str, Placement, str], MemoryEstimate] = {}
-        self._seatings: dict[tuple[ModelFacts, str, Placement, str, bool, Extras], Seating] = {}
+        self._own_constants = constants
         self._constants: dict[str, MemoryConstants] = {}
+        self._seatings: dict[tuple[Division, str, Extras | None], Seating] = {}
+        self._memory: dict[tuple[Seating, Weights], MemoryEstimate] = {}
+        self._paces: dict[tuple[Division, str], Pace] = {}
         self._quality: dict[tuple[str, str, int | None, str], QualityPrediction] = {}
 
-    def judge(self, candidate: Candidate) -> Judged:
-        """What it takes, and whether it may load: enough to refuse it."""
+    def list_prospects(self) -> Sequence[Prospect]:
+        """Everything worth weighing.
+
+        Raises:
+            BadInput: an engine or a scheme was asked for by name and no recipe has it.
+        """
         inputs = self.inputs
-        memory = self.memory_of(candidate)
-        verdict = judge_candidate(
-            candidate,
-            request=inputs.request,
-            model=inputs.model,
-            target=inputs.target,
-            tables=inputs.tables,
-            memory=memory,
-        )
-        return Judged(candidate, memory, verdict)
+        return list_prospects(inputs.request, inputs.model, inputs.target, inputs.tables)
+
+    def look_at(self, candidate: Candidate) -> Prospect:
+        """The prospect of one candidate."""
+        inputs = self.inputs
+        return look_at(candidate, inputs.request.schemes, inputs.model, inputs.target, inputs.tables)
+
+    def judge(self, prospect: Prospect) -> Judged:
+        """What it takes, and whether it may load: enough to refuse it."""
+        memory = self.memory_of(prospect)
+        verdict = judge_candidate(prospect.candidate, prospect.standing, self.inputs.target, memory)
+        return Judged(prospect, memory, verdict)
 
     def score(self, judged: Judged) -> Scored:
         """Everything else that is predicted about a candidate."""
-        inputs = self.inputs
-        candidate = judged.candidate
-        stored = self.stored_of(candidate)
-        sequences = -(-self.workload.concurrency // candidate.placement.dp)
-        device, exchange = self.way_of(candidate)
-        if candidate.placement.offload:
+        inputs, prospect = self.inputs, judged.prospect
+        candidate, place = prospect.candidate, prospect.candidate.placement
+        sequences = -(-self.workload.concurrency // place.dp)
+        pace = self._pace_of(prospect)
+        exchange = pace.exchange
+        if place.offload:
             batch = self._constants_of(candidate.engine)[candidate.engine, "batched_tokens"].likely
             exchange = copy_for_prompts(exchange, judged.memory.host_bytes, batch)
-        bytes_read = bytes_read_per_step(stored, inputs.model, sequences)
-        tp = candidate.placement.tp
-        kv_read = sum(
-            kv_bytes_by_layer(
-                inputs.model, candidate.kv_dtype, held_tokens(self.workload), engine=candidate.engine, tp=tp
-            )
-        )
-        speed = predict_speed(
-            engine=candidate.engine,
-            placement=candidate.placement,
-            device=device,
-            workload=self.workload,
-            weights_bytes_read=bytes_read,
-            kv_bytes_read=kv_read,
-            params=self.active_params,
-            params_total=inputs.model.params_total,
-            weight_bits=candidate.scheme.weight_bits,
-            evidence=inputs.evidence,
-            exchange=exchange,
-        )
-        artifact = self.artifact_bytes(candidate, stored)
+        bytes_read = bytes_read_per_step(prospect.stored, inputs.model, sequences)
         return Scored(
             candidate=candidate,
             verdict=judged.verdict,
             memory=judged.memory,
             quality=self.quality_of(candidate, self.workload.task),
             also_quality=(self.quality_of(candidate, HELD_OUT_TEXT),),
-            speed=speed,
-            bytes_per_step=bytes_read / tp + sequences * kv_read,
-            artifact_bytes=artifact,
-            bits_per_weight=bits_per_weight(stored, self.params),
-            job=self.job_of(candidate, artifact),
-        )
-
-    def stored_of(self, candidate: Candidate) -> StoredBytes:
-        """Tensor data of the candidate's checkpoint."""
-        model = self._padded(candidate)
-        return stored_bytes(model, candidate.scheme, candidate.group_size, self.inputs.tables.gguf)
-
-    def memory_of(self, candidate: Candidate) -> MemoryEstimate:
-        """Memory of the worst device."""
-        scheme = candidate.scheme
-        key = (
-            scheme.name,
-            scheme.format,
-            candidate.group_size,
-            candidate.intermediate_size,
-            candidate.engine,
-            candidate.placement,
-            candidate.kv_dtype,
-        )
-        if key not in self._memory:
-            self._memory[key] = predict_memory(
-                self._seat(candidate),
-                scheme,
-                candidate.group_size,
-                gguf=self.inputs.tables.gguf,
-                host_ram_bytes=self.inputs.target.ram_bytes,
-            )
-        return self._memory[key]
-
-    def _seat(self, candidate: Candidate) -> Seating:
-        """The devices of a candidate's placement, which candidates of other schemes share."""
-        model, extras = self._padded(candidate), self._extras_of(candidate)
-        place = (model, candidate.engine, candidate.placement, candidate.kv_dtype)
-        key = (*place, candidate.scheme.is_gguf_mix, extras)
-        if key not in self._seatings:
-            self._seatings[key] = seat_devices(
-                model,
+            speed=predict_speed(
                 engine=candidate.engine,
-                placement=candidate.placement,
-                devices=self.inputs.target.devices[: candidate.placement.devices],
+                placement=place,
+                device=pace.device,
                 workload=self.workload,
-                kv_dtype=candidate.kv_dtype,
-                is_gguf=candidate.scheme.is_gguf_mix,
-                constants=self._constants_of(candidate.engine),
-                extras=extras,
-            )
-        return self._seatings[key]
+                weights_bytes_read=bytes_read,
+                kv_bytes_read=pace.kv_bytes_read,
+                params=self.active_params,
+                params_total=inputs.model.params_total,
+                weight_bits=candidate.scheme.weight_bits,
+                evidence=inputs.evidence,
+                exchange=exchange,
+            ),
+            bytes_per_step=bytes_read / place.tp + sequences * pace.kv_bytes_read,
+            artifact_bytes=prospect.artifact_bytes,
+            bits_per_weight=prospect.bits_per_weight,
+            job=_job_of(prospect, inputs.tables, inputs.evidence),
+        )
 
-    def way_of(self, candidate: Candidate) -> tuple[Device, Exchange]:
-        """The device whose bandwidth stands for all in use, and what ranks spend on talking to each other."""
-        key = (candidate.engine, candidate.placement)
-        if key not in self._ways:
-            target, place = self.inputs.target, candidate.placement
-            used = target.devices[: place.devices]
-            is_by_layer = self.inputs.tables.engines[candidate.engine].split == "layer" and place.dp == 1
-            pace = pace_of(used, is_by_layer=is_by_layer and place.pp > 1)
-            on_host = place.offload / self.inputs.model.num_layers if pace.kind == "gpu" else 0.0
-            self._ways[key] = (
-                beside_host(pace, on_host),
-                predict_exchange(
-                    self.inputs.model,
-                    place,
-                    used,
-                    target.link,
-                    -(-self.workload.concurrency // place.dp),
-                    self.inputs.tables.links,
-                ),
+    def memory_of(self, prospect: Prospect) -> MemoryEstimate:
+        """Memory of the worst device."""
+        key = (self._seat(prospect), prospect.weights)
+        found = self._memory.get(key)
+        if found is None:
+            found = predict_memory(*key, host_ram_bytes=self.inputs.target.ram_bytes)
+            self._memory[key] = found
+        return found
+
+    def _seat(self, prospect: Prospect) -> Seating:
+        """The devices of a candidate's placement, which candidates of other schemes share."""
+        candidate = prospect.candidate
+        extras = None if self.extras is NOTHING_ELSE else self._extras_of(candidate)
+        key = (prospect.division, candidate.kv_dtype, extras)
+        found = self._seatings.get(key)
+        if found is None:
+            constants = self._constants_of(candidate.engine)
+            found = self._seatings[key] = seat_devices(
+                prospect.division, self.workload, candidate.kv_dtype, constants, extras or NO_EXTRAS
             )
-        return self._ways[key]
+        return found
+
+    def _pace_of(self, prospect: Prospect) -> Pace:
+        key = (prospect.division, prospect.candidate.kv_dtype)
+        found = self._paces.get(key)
+        if found is None:
+            found = self._paces[key] = self._set_pace(prospect.candidate)
+        return found
+
+    def _set_pace(self, candidate: Candidate) -> Pace:
+        model, target, place = self.inputs.model, self.inputs.target, candidate.placement
+        used = target.devices[: place.devices]
+        is_by_layer = self.inputs.tables.engines[candidate.engine].split == "layer" and place.dp == 1
+        slowest = pace_of(used, is_by_layer=is_by_layer and place.pp > 1)
+        on_host = place.offload / model.num_layers if slowest.kind == "gpu" else 0.0
+        sequences = -(-self.workload.concurrency // place.dp)
+        tokens = held_tokens(self.workload)
+        return Pace(
+            device=beside_host(slowest, on_host),
+            exchange=predict_exchange(model, place, used, target.link, sequences, self.inputs.tables.links),
+            kv_bytes_read=sum(
+                kv_bytes_by_layer(model, candidate.kv_dtype, tokens, engine=candidate.engine, tp=place.tp)
+            ),
+        )
 
     def _constants_of(self, engine: str) -> MemoryConstants:
         """The newest version's constants on these cards, with what the serve command writes out."""
+        if self._own_constants is not None:
+            return self._own_constants
         if engine not in self._constants:
-            tables = self.inputs.tables
-            self._constants[engine] = resolve_constants(
-                tables.memory, tables.defaults, engine, self.inputs.target.devices[0], keep=SERVE_TERMS
+            self._constants[engine] = _newest_constants(
+                self.inputs.tables, engine, self.inputs.target.devices[0]
             )
         return self._constants[engine]
 
     def _extras_of(self, candidate: Candidate) -> Extras:
-        if self.extras == NOTHING_ELSE:
-            return NO_EXTRAS
         return predict_extras(
             self.extras,
             self.inputs.model,
@@ -230,9 +231,10 @@ class Predictor:
     def quality_of(self, candidate: Candidate, task: str) -> QualityPrediction:
         """Change on the benchmark that stands for a task."""
         key = (candidate.scheme.name, candidate.method, candidate.group_size, task)
-        if key not in self._quality:
+        found = self._quality.get(key)
+        if found is None:
             benchmark, *related = self.inputs.tables.benchmarks[task]
-            self._quality[key] = predict_quality(
+            found = self._quality[key] = predict_quality(
                 QualityAsk(
                     model_id=self.inputs.model.model_id,
                     params=self.params,
@@ -245,61 +247,28 @@ class Predictor:
                 ),
                 self.inputs.evidence,
             )
-        return self._quality[key]
-
-    def artifact_bytes(self, candidate: Candidate, stored: StoredBytes) -> int:
-        """Bytes on disk: tensor data, container, tokenizer files."""
-        model = self.inputs.model
-        if candidate.scheme.is_gguf_mix:
-            return stored.total + container_bytes(self.layout, model.metadata_bytes or 0)
-        return stored.total + safetensors_header_bytes(model, candidate.scheme) + (model.tokenizer_bytes or 0)
-
-    def job_of(self, candidate: Candidate, artifact_bytes: int) -> JobCost:
-        """Cost of making it; nothing for 16 bits as released, a download for what exists."""
-        if candidate.backend is None:
-            return replace(NOTHING_TO_MAKE, disk_bytes=0 if self.inputs.model.path else artifact_bytes)
-        device = self.inputs.target.devices[0]
-        recipe = candidate.backend, candidate.method, candidate.calibrated
-        where = device.kind, device.name
-        return _job_cost(
-            self.inputs.model, recipe, where, artifact_bytes, self.inputs.tables, self.inputs.evidence
-        )
-
-    def _padded(self, candidate: Candidate) -> ModelFacts:
-        model = self.inputs.model
-        if candidate.intermediate_size == model.intermediate_size:
-            return model
-        return replace(model, intermediate_size=candidate.intermediate_size)
+        return found
 
 
-@lru_cache(maxsize=4096)
-def _job_cost(
-    model: ModelFacts,
-    recipe: tuple[str, str, bool],
-    where: tuple[DeviceKind, str],
-    artifact_bytes: int,
-    tables: Tables,
-    evidence: EvidenceBase,
-) -> JobCost:
-    backend, method, calibrated = recipe
-    kind, device_name = where
+@lru_cache(maxsize=512)
+def _newest_constants(tables: Tables, engine: str, device: Device) -> MemoryConstants:
+    return resolve_constants(tables.memory, tables.defaults, engine, device, keep=SERVE_TERMS)
+
+
+@lru_cache(maxsize=16384)
+def _job_of(prospect: Prospect, tables: Tables, evidence: EvidenceBase) -> JobCost:
+    """Cost of making it; nothing for 16 bits as released, a download for what exists."""
+    candidate, model, device = prospect.candidate, prospect.model, prospect.device
+    if candidate.backend is None:
+        return replace(NOTHING_TO_MAKE, disk_bytes=0 if model.path else prospect.artifact_bytes)
     return predict_job_cost(
         model,
-        backend=backend,
-        method=method,
-        calibrated=calibrated,
-        kind=kind,
-        device_name=device_name,
-        artifact_bytes=artifact_bytes,
+        backend=candidate.backend,
+        method=candidate.method,
+        calibrated=candidate.calibrated,
+        kind=device.kind,
+        device_name=device.name,
+        artifact_bytes=prospect.artifact_bytes,
         constants=tables.jobs,
         evidence=evidence,
-    )
-
-
-@lru_cache(maxsize=4096)
-def safetensors_header_bytes(model: ModelFacts, scheme: Scheme) -> int:
-    """Bytes of the JSON header: about 110 for each stored tensor, several for a quantized matrix."""
-    stored_each = {"none": 1, "channel": 2, "group": 3, "block": 2}[scheme.scales]
-    return sum(
-        110 * tensor.count * (1 if tensor.is_vector else stored_each) for tensor in tensor_layout(model)
     )

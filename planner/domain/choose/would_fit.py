@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from planner.domain.choose.candidates import Candidate, enumerate_candidates
+from planner.domain.choose.candidates import Candidate
 from planner.domain.choose.objective import HEADROOM, rank
 from planner.domain.choose.predictor import Judged, PlanInputs, Predictor
+from planner.domain.choose.prospects import Prospect
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.request import Request, make_workload
-from planner.domain.facts.tensors import tensor_layout
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 from planner.domain.units import format_gib
 
@@ -80,11 +80,11 @@ def _layers_on_the_host(inputs: PlanInputs) -> list[dict[str, Any]]:
     if inputs.target.kind != "gpu":
         return []
     workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
-    predictor = Predictor(inputs, tensor_layout(inputs.model), workload)
+    predictor = Predictor(inputs, workload)
     whole = [
-        candidate
-        for candidate in enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
-        if candidate.engine in LLAMACPP_FAMILY and candidate.placement.dp == 1
+        prospect.candidate
+        for prospect in predictor.list_prospects()
+        if prospect.candidate.engine in LLAMACPP_FAMILY and prospect.candidate.placement.dp == 1
     ]
     judged = [_fewest_on_host(predictor, candidate) for candidate in whole]
     legal = [predictor.score(item) for item in judged if item is not None]
@@ -106,7 +106,7 @@ def _fewest_on_host(predictor: Predictor, candidate: Candidate) -> Judged | None
     while fewest <= most:
         layers = (fewest + most) // 2
         placement = replace(candidate.placement, offload=layers)
-        judged = predictor.judge(replace(candidate, placement=placement))
+        judged = predictor.judge(predictor.look_at(replace(candidate, placement=placement)))
         if judged.verdict.status == "legal" and judged.memory.headroom_at_worst >= HEADROOM:
             found, most = judged, layers - 1
         else:
@@ -114,21 +114,20 @@ def _fewest_on_host(predictor: Predictor, candidate: Candidate) -> Judged | None
     return found
 
 
-def _copies(predictor: Predictor, candidate: Candidate) -> int:
+def _copies(prospect: Prospect) -> int:
     """Bytes of the layers of all replicas: more than the devices hold cannot fit, whatever else is needed."""
-    return predictor.stored_of(candidate).layers * candidate.placement.dp
+    return prospect.stored.layers * prospect.candidate.placement.dp
 
 
 def _best_choice(inputs: PlanInputs) -> str | None:
     workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
-    predictor = Predictor(inputs, tensor_layout(inputs.model), workload)
+    predictor = Predictor(inputs, workload)
     held = sum(device.available_bytes for device in inputs.target.devices)
-    candidates = [
-        candidate
-        for candidate in enumerate_candidates(inputs.request, inputs.model, inputs.target, inputs.tables)
-        if candidate.placement.offload or _copies(predictor, candidate) <= held
+    judged = [
+        predictor.judge(prospect)
+        for prospect in predictor.list_prospects()
+        if not prospect.standing.is_refused and _copies(prospect) <= held
     ]
-    judged = [predictor.judge(candidate) for candidate in candidates]
     legal = [predictor.score(item) for item in judged if item.verdict.status == "legal"]
     ranking = rank(legal, inputs.request.objective, inputs.request.schemes)
     if not ranking.admitted:

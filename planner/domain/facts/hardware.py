@@ -91,6 +91,10 @@ class Device:
     is_instance: bool = False
     """Whether it is a MIG instance, which no engine joins to another device."""
 
+    def __hash__(self) -> int:
+        """By what tells cards apart; a plan looks devices up hundreds of times."""
+        return hash((self.name, self.total_bytes, self.held_bytes, self.index))
+
     @property
     def available_bytes(self) -> int:
         """Bytes that one process could get now, before any engine's utilisation."""
@@ -122,6 +126,10 @@ class Target:
     cuda: str | None = None
     """The newest CUDA that the host's driver runs (`12.4`); None when nobody looked."""
     driver: str | None = None
+
+    def __hash__(self) -> int:
+        """By host and devices, as far as tells most targets apart."""
+        return hash((self.host, len(self.devices), self.devices[0]))
 
     @property
     def label(self) -> str:

@@ -39,6 +39,10 @@ class Scheme:
     """Whether the first and the last layer are left in 16 bits."""
     source: str = ""
 
+    def __hash__(self) -> int:
+        """By name and format, which only a released checkpoint's differ from in what they leave."""
+        return hash((self.name, self.format))
+
     @property
     def is_gguf_mix(self) -> bool:
         """Whether llama.cpp chooses a type for each tensor (facts/gguf.py) instead of one for all."""

@@ -12,7 +12,7 @@ and high values; the interval of the total is their sum. Known error: activation
 yet, which is what the width of the interval says.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from planner.domain.facts.engine_weights import engine_rank_bytes, is_repacked
@@ -26,10 +26,9 @@ from planner.domain.predict.activations_transformers import ENGINE as TRANSFORME
 from planner.domain.predict.activations_transformers import Share, predict_torch_peak
 from planner.domain.predict.constants import Constant
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
-from planner.domain.predict.overhead import NOTHING
 from planner.domain.predict.overhead_llamacpp import predict_driver_bytes
 from planner.domain.predict.pool import tokens_in
-from planner.domain.predict.seats import Seat, Seating, Span
+from planner.domain.predict.seats import Division, Seat, Seating, Span
 
 SHARE_BESIDE_SYSTEM = 0.9
 """Assumed: what an operating system leaves of unified memory to a model's device and host parts together."""
@@ -84,83 +83,104 @@ class MemoryEstimate:
         return self.total_high_bytes <= self.usable_bytes and is_host_enough
 
 
-@dataclass(frozen=True, slots=True)
-class _Needs:
-    """What one seat's device needs once the weights are known. Bytes."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Weights:
+    """A model's weights in one scheme as they lie on the devices of a division. Bytes; told apart by identity."""
 
-    weights: int
-    activation: Constant
-    overhead: Constant
-    everything: Constant
-    """Overhead that the driver counts, inside the engine's share or not."""
+    scheme: Scheme
+    by_span: tuple[int, ...]
+    on_host: int
+    """Of the tensors that one replica leaves in host memory."""
+    copied: int
+    """Of the largest matrix in host memory, which a prompt's products copy to the first device.
+
+    ggml does so for batches of 32 tokens and more (ggml_backend_offload_op); a decoding step leaves it on the CPU.
+    """
+    less: float
+    """Share by which they may be less: none but for a publisher's own GGUF mix."""
+    more: float
+
+
+@lru_cache(maxsize=16384)
+def weigh(division: Division, scheme: Scheme, group_size: int | None, gguf: GgufTables) -> Weights:
+    """What the devices of a division, and its host, hold of a scheme's weights."""
+    model, offload = division.model, division.placement.offload
+    mix = find_dynamic(model, scheme.name, gguf) if scheme.is_gguf_mix else None
+    return Weights(
+        scheme=scheme,
+        by_span=_weights_by_span(division, scheme, group_size, gguf),
+        on_host=_host_weights(division, scheme, gguf),
+        copied=largest_matrix_bytes(model, scheme, offload, gguf) if offload and scheme.is_gguf_mix else 0,
+        less=1 - mix.low / mix.likely if mix else 0.0,
+        more=mix.high / mix.likely - 1 if mix else 0.0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Filled:
-    """A seat with its needs, and the low and high end of what they add up to. Bytes."""
+    """A seat with what its device needs, and the low and high end of what that adds up to. Bytes."""
 
     seat: Seat
-    needs: _Needs
+    weights: int
+    activation: Constant
+    everything: Constant
+    """Overhead that the driver counts, inside the engine's share or not."""
+    likely_overhead: float
     usable: int
     low: int
     high: int
 
 
 def predict_memory(
-    seating: Seating,
-    scheme: Scheme,
-    group_size: int | None,
-    *,
-    gguf: GgufTables,
-    host_ram_bytes: int | None = None,
+    seating: Seating, weights: Weights, *, host_ram_bytes: int | None = None
 ) -> MemoryEstimate:
-    """Memory of the worst device when the model sits like this in a scheme.
+    """Memory of the worst device when the model sits like this.
 
     A GGUF file on GPUs leaves the input embedding in host memory, as llama.cpp does, and a copy on the GPU where it
     is tied to the head; the first `placement.offload` layers stay there too, with their cache.
     """
-    model, placement, constants = seating.model, seating.placement, seating.constants
-    less, more = _weights_spread(model, scheme, gguf)
-    stored_on_host = _host_weights(seating, scheme, gguf)
-    spare_caches = constants.get((seating.engine, "spare_caches"))
+    division, constants = seating.division, seating.constants
+    engine = division.engine
+    spare_caches = constants.get((engine, "spare_caches"))
     spare = spare_caches.high if spare_caches else 0
-    is_beside = (seating.engine, "working_outside") in constants
-    spans = tuple(seat.span for seat in seating.seats)
-    by_seat = _weights_by_seat(seating.model, scheme, group_size, _Split.of(seating), spans, gguf)
+    is_beside = (engine, "working_outside") in constants
+    less, more, beside = weights.less, weights.more, seating.extras.weights_bytes
 
     worst: _Filled | None = None
     all_devices = all_low = all_high = 0
     capacities = []
-    for seat, weights in zip(seating.seats, by_seat, strict=True):
-        needs = _needs(seating, seat, weights, scheme, stored_on_host, gguf)
-        activation, working = needs.activation, _add(needs.activation, needs.overhead)
-        fixed = needs.weights + seat.kv_cache
+    for seat, stored in zip(seating.seats, weights.by_span, strict=True):
+        held = stored + beside
+        activation = _activation(seating, seat, weights)
+        in_share, everywhere = seat.overhead or _driver_bytes(seating, seat, held, weights.on_host)
+        working_low, working_high = activation.low + in_share.low, activation.high + in_share.high
+        fixed = held + seat.kv_cache
         usable = seat.usable
         if seat.cost.bytes_per_token:
-            counted = NOTHING if is_beside else working
-            capacities.append(tokens_in(usable - needs.weights, counted, seat.cost, seating.engine))
+            working = (working_low, activation.likely + in_share.likely, working_high)
+            counted = (0.0, 0.0, 0.0) if is_beside else working
+            capacities.append(tokens_in(usable - held, counted, seat.cost, engine))
         if is_beside:
-            usable = min(seat.span.device.available_bytes, usable + int(working.high))
-        low = int(fixed - weights * less + working.low)
-        high = int(fixed + spare * seat.kv_cache + weights * more + working.high)
+            usable = min(seat.span.device.available_bytes, usable + int(working_high))
+        low = int(fixed - stored * less + working_low)
+        high = int(fixed + spare * seat.kv_cache + stored * more + working_high)
         if worst is None or usable - high < worst.usable - worst.high:
-            worst = _Filled(seat, needs, usable, low, high)
+            worst = _Filled(seat, held, activation, everywhere, in_share.likely, usable, low, high)
         copies = seat.span.copies
         all_devices += (fixed + int(activation.likely)) * copies
-        all_low += int(fixed - weights * less + activation.low) * copies
-        all_high += int(fixed + weights * more + activation.high) * copies
+        all_low += int(fixed - stored * less + activation.low) * copies
+        all_high += int(fixed + stored * more + activation.high) * copies
     assert worst is not None, "a placement has at least one stage"
     # Where no layer grows with the context, only the model's own maximum bounds a sequence.
-    longest = model.max_position * seating.sequences
+    longest = division.model.max_position * seating.sequences
     fewest, likely, most = map(min, zip(*capacities, strict=True)) if capacities else (longest,) * 3
-    opening = seating.seats[0].span.device
-    needs = worst.needs
+    opening, placement = seating.seats[0].span.device, division.placement
     return MemoryEstimate(
         device=worst.seat.span.device.label,
-        weights_bytes=needs.weights,
+        weights_bytes=worst.weights,
         kv_cache_bytes=worst.seat.kv_cache,
-        activation_bytes=int(needs.activation.likely),
-        overhead_bytes=int(needs.overhead.likely),
+        activation_bytes=int(worst.activation.likely),
+        overhead_bytes=int(worst.likely_overhead),
         total_low_bytes=worst.low,
         total_high_bytes=worst.high,
         usable_bytes=worst.usable,
@@ -169,10 +189,10 @@ def predict_memory(
         all_devices_bytes=all_devices,
         all_devices_low_bytes=all_low,
         all_devices_high_bytes=all_high,
-        host_bytes=int((stored_on_host + seating.cache_on_host) * placement.dp),
+        host_bytes=int((weights.on_host + seating.cache_on_host) * placement.dp),
         host_usable_bytes=_host_usable(opening, worst.high, host_ram_bytes) if placement.offload else None,
-        activation_bounds=(int(needs.activation.low), int(needs.activation.high)),
-        overhead_bounds=(int(needs.everything.low), int(needs.everything.high)),
+        activation_bounds=(int(worst.activation.low), int(worst.activation.high)),
+        overhead_bounds=(int(worst.everything.low), int(worst.everything.high)),
     )
 
 
@@ -183,63 +203,44 @@ def _host_usable(device: Device, on_device: int, host_ram_bytes: int | None) -> 
     return max(0, int(device.total_bytes * SHARE_BESIDE_SYSTEM) - on_device)
 
 
-def _needs(
-    seating: Seating, seat: Seat, weights: int, scheme: Scheme, stored_on_host: int, gguf: GgufTables
-) -> _Needs:
-    span = seat.span
-    activation = seat.activation or predict_torch_peak(_share(seating, span, scheme), seating.constants)
-    if span.is_opening and seating.placement.offload and scheme.is_gguf_mix:
-        activation = _add(activation, _copied_to_compute(seating, scheme, gguf))
-    held = weights + seating.extras.weights_bytes
-    if seat.overhead is not None:
-        return _Needs(held, activation, *seat.overhead)
+def _activation(seating: Seating, seat: Seat, weights: Weights) -> Constant:
+    activation = seat.activation or predict_torch_peak(
+        _share(seating, seat.span, weights.scheme), seating.constants
+    )
+    if not weights.copied or not seat.span.is_opening:
+        return activation
+    return replace(
+        activation, likely=activation.likely + weights.copied, high=activation.high + weights.copied
+    )
+
+
+def _driver_bytes(seating: Seating, seat: Seat, held: int, on_host: int) -> tuple[Constant, Constant]:
+    """Overhead of llama.cpp on accelerators, all of it in its share."""
     driver = predict_driver_bytes(
-        seating.model,
-        seating.engine,
-        span.device,
-        is_split=seating.placement.pp > 1,
+        seating.division.model,
+        seating.division.engine,
+        seat.span.device,
+        is_split=seating.division.placement.pp > 1,
         held_bytes=held + seat.kv_cache,
-        embedding_bytes=stored_on_host if span.first == 0 else 0,
+        embedding_bytes=on_host if seat.span.first == 0 else 0,
         constants=seating.constants,
     )
-    return _Needs(held, activation, driver, driver)
+    return driver, driver
 
 
-@dataclass(frozen=True, slots=True)
-class _Split:
-    """What of a seating decides how stored bytes fall on its seats."""
-
-    engine: str
-    tp: int
-    ep: int
-    splits_layers: bool
-    is_on_cpu: bool
-
-    @classmethod
-    def of(cls, seating: Seating) -> "_Split":
-        """The split of a seating."""
-        placement = seating.placement
-        return cls(seating.engine, placement.tp, placement.ep, seating.splits_layers, seating.is_on_cpu)
-
-
-@lru_cache(maxsize=8192)
-def _weights_by_seat(
-    model: ModelFacts,
-    scheme: Scheme,
-    group_size: int | None,
-    split: _Split,
-    spans: tuple[Span, ...],
-    gguf: GgufTables,
+def _weights_by_span(
+    division: Division, scheme: Scheme, group_size: int | None, gguf: GgufTables
 ) -> tuple[int, ...]:
-    """Bytes on each seat's device: the embedding with the opening layers, last norm and head with the last."""
-    if split.splits_layers:
+    """Bytes on each span's device: the embedding with the opening layers, last norm and head with the last."""
+    model, place, spans = division.model, division.placement, division.spans
+    if division.splits_layers:
         stored = stored_bytes(model, scheme, group_size, gguf)
-        if split.engine == TRANSFORMERS and not split.is_on_cpu:
+        if division.engine == TRANSFORMERS and not division.is_on_cpu:
             stored = as_allocated(stored, model, scheme)
     else:
         repacks = is_repacked(scheme, spans[0].device.sm)  # a rank's spans are all on the smallest device
-        stored = engine_rank_bytes(model, scheme, group_size, tp=split.tp, ep=split.ep, repacks=repacks)
-    is_on_host = split.splits_layers and split.engine in LLAMACPP_FAMILY and not split.is_on_cpu
+        stored = engine_rank_bytes(model, scheme, group_size, tp=place.tp, ep=place.ep, repacks=repacks)
+    is_on_host = division.splits_layers and division.engine in LLAMACPP_FAMILY and not division.is_on_cpu
     return tuple(_span_bytes(model, stored, span, is_embedding_on_host=is_on_host) for span in spans)
 
 
@@ -255,42 +256,23 @@ def _span_bytes(model: ModelFacts, stored: StoredBytes, span: Span, *, is_embedd
 
 def _share(seating: Seating, span: Span, scheme: Scheme) -> Share:
     return Share(
-        model=seating.model,
+        model=seating.division.model,
         scheme=scheme,
         device=span.device,
         first=span.first,
         layers=span.layers,
         is_first=span.first == 0,
         is_last=span.is_last,
-        devices=seating.placement.pp,
+        devices=seating.division.placement.pp,
         sequences=seating.sequences,
         context_tokens=seating.workload.context_tokens,
         kv_dtype=seating.kv_dtype,
     )
 
 
-def _host_weights(seating: Seating, scheme: Scheme, gguf: GgufTables) -> int:
+def _host_weights(division: Division, scheme: Scheme, gguf: GgufTables) -> int:
     """Bytes of the tensors that one replica leaves in host memory."""
-    if seating.engine not in LLAMACPP_FAMILY or seating.is_on_cpu:
+    if division.engine not in LLAMACPP_FAMILY or division.is_on_cpu:
         return 0
-    stored = stored_bytes(seating.model, scheme, None, gguf)
-    return stored.embedding + sum(stored.by_layer[: seating.placement.offload])
-
-
-def _copied_to_compute(seating: Seating, scheme: Scheme, gguf: GgufTables) -> Constant:
-    """Room for the largest matrix of the layers in host memory: a prompt's products copy it to the first device.
-
-    ggml does so for batches of 32 tokens and more (ggml_backend_offload_op); a decoding step leaves it on the CPU.
-    """
-    largest = largest_matrix_bytes(seating.model, scheme, seating.placement.offload, gguf)
-    return Constant(0, largest, largest, "the largest matrix in host memory")
-
-
-def _weights_spread(model: ModelFacts, scheme: Scheme, gguf: GgufTables) -> tuple[float, float]:
-    """Shares by which the weights may be less or more: none but for a publisher's own GGUF mix."""
-    mix = find_dynamic(model, scheme.name, gguf) if scheme.is_gguf_mix else None
-    return (1 - mix.low / mix.likely, mix.high / mix.likely - 1) if mix else (0.0, 0.0)
-
-
-def _add(one: Constant, other: Constant) -> Constant:
-    return Constant(one.low + other.low, one.likely + other.likely, one.high + other.high, one.source)
+    stored = stored_bytes(division.model, scheme, None, gguf)
+    return stored.embedding + sum(stored.by_layer[: division.placement.offload])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from planner.domain.facts.layers import mixers_of
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.tensors import growing_layers
-from planner.domain.predict.constants import Constant, MemoryConstants
+from planner.domain.predict.constants import MemoryConstants
 from planner.domain.predict.extras import Extras
 from planner.domain.predict.kv_cache import (
     BLOCK_TOKENS,
@@ -80,14 +80,19 @@ def cost_of_token(
     return TokenCost((request / context + drafted) / ranks)
 
 
-def tokens_in(free: float, working: Constant, cost: TokenCost, engine: str) -> tuple[int, int, int]:
-    """Tokens that fit in `free` bytes less what works beside them, in whole blocks: at least, likely and at most."""
+def tokens_in(
+    free: float, working: tuple[float, float, float], cost: TokenCost, engine: str
+) -> tuple[int, int, int]:
+    """Tokens that fit in `free` bytes less what works beside them, in whole blocks: at least, likely and at most.
+
+    `working` is in bytes: at least, likely and at most.
+    """
     block = BLOCK_TOKENS.get(engine, 1) if engine == "vllm" else 1
-    low, likely, high = (
+    least, likely, most = (
         max(0, int((free - cost.bytes_beside - used) / cost.bytes_per_token) // block * block)
-        for used in (working.high, working.likely, working.low)
+        for used in working
     )
-    return low, likely, high
+    return most, likely, least
 
 
 def _window_bytes(

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Placement
@@ -45,6 +45,20 @@ class Span:
     """How many devices hold the same: tensor-parallel ranks, and replicas that were not told apart."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Division:
+    """A model's layers divided over devices, whatever they store and serve. Told apart by identity."""
+
+    model: ModelFacts
+    engine: str
+    placement: Placement
+    is_on_cpu: bool
+    splits_layers: bool
+    """Whether whole layers are dealt out; else every matrix is split over ranks."""
+    spans: tuple[Span, ...]
+    """Of every device that may be the worst: of one replica on equal shards, of each on uneven devices."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
     """A span, and what its device needs beside the weights. Bytes."""
@@ -61,20 +75,15 @@ class Seat:
     what is held."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Seating:
-    """A model placed on devices, before its weights."""
+    """A division that serves a workload, before its weights. Told apart by identity."""
 
-    model: ModelFacts
-    engine: str
-    placement: Placement
+    division: Division
     workload: Workload
     kv_dtype: str
     constants: MemoryConstants
     extras: Extras
-    is_on_cpu: bool
-    splits_layers: bool
-    """Whether whole layers are dealt out; else every matrix is split over ranks."""
     sequences: int
     """At once in one replica."""
     cache_on_host: float
@@ -88,94 +97,99 @@ def usable_bytes(device: Device, engine: str, constants: MemoryConstants) -> int
     return int(min(device.available_bytes, share + graphs_outside(engine, device, constants)))
 
 
-def seat_devices(
-    model: ModelFacts,
-    *,
-    engine: str,
-    placement: Placement,
-    devices: Sequence[Device],
-    workload: Workload,
-    kv_dtype: str,
-    is_gguf: bool,
-    constants: MemoryConstants,
-    extras: Extras = NO_EXTRAS,
-) -> Seating:
-    """Every seat whose device may be the worst: of one replica on equal shards, of each on uneven devices.
-
-    With replicas, each serves its share of the concurrent sequences. On a processor no layer is elsewhere than in
-    its own memory.
-    """
+@lru_cache(maxsize=4096)
+def divide(
+    model: ModelFacts, engine: str, placement: Placement, devices: tuple[Device, ...], *, is_gguf: bool
+) -> Division:
+    """A model over the devices of a placement; on a processor no layer is elsewhere than in its own memory."""
     is_on_cpu = devices[0].kind == "cpu"
     if is_on_cpu:
         placement = replace(placement, offload=0)
     splits_layers = engine in LAYER_SPLIT and (placement.tp == 1 or is_gguf)
     deal = _deal_layers if splits_layers else _share_matrices
-    sequences = -(-workload.concurrency // placement.dp)
-    rules = cache_rules(engine, constants)
-    by_layer = kv_bytes_by_layer(
-        model, kv_dtype, workload.context_tokens, engine=engine, tp=placement.tp, rules=rules
+    return Division(
+        model=model,
+        engine=engine,
+        placement=placement,
+        is_on_cpu=is_on_cpu,
+        splits_layers=splits_layers,
+        spans=deal(model.num_layers, placement, devices),
     )
+
+
+def seat_devices(
+    division: Division,
+    workload: Workload,
+    kv_dtype: str,
+    constants: MemoryConstants,
+    extras: Extras = NO_EXTRAS,
+) -> Seating:
+    """What every device needs for a workload; with replicas, each serves its share of the concurrent sequences."""
+    model, engine, placement = division.model, division.engine, division.placement
+    context, sequences = workload.context_tokens, -(-workload.concurrency // placement.dp)
+    rules = cache_rules(engine, constants)
+    by_layer = kv_bytes_by_layer(model, kv_dtype, context, engine=engine, tp=placement.tp, rules=rules)
     per_token = kv_bytes_per_layer_token(model, kv_dtype, tp=placement.tp, rules=rules)
+    drafted = context * extras.kv_bytes_per_token
+    lost = int(context_before_share(engine, placement, constants))
+
+    @cache
+    def works(is_first: bool, is_last: bool) -> Constant:
+        return predict_activations(
+            model,
+            engine,
+            placement,
+            workload,
+            sequences,
+            is_first=is_first,
+            is_last=is_last,
+            constants=constants,
+        )
+
     seats = []
-    for span in deal(model.num_layers, placement, tuple(devices)):
-        held = slice(span.first, span.first + span.layers)
-        kept = sum(by_layer[held])
+    for span in division.spans:
+        device, end = span.device, span.first + span.layers
         cost = cost_of_token(
             model,
-            range(model.num_layers)[held],
+            range(span.first, end),
             by_layer=by_layer,
             per_token=per_token,
-            context=workload.context_tokens,
+            context=context,
             sequences=sequences,
             engine=engine,
             extras=extras,
             constants=constants,
         )
-        drafted = workload.context_tokens * extras.kv_bytes_per_token
-        lost = int(context_before_share(engine, placement, constants))
+        overhead = None
+        if engine not in LLAMACPP_FAMILY or device.kind == "cpu":
+            overhead = (
+                predict_overhead(engine, placement, device, constants, in_share=True),
+                predict_overhead(engine, placement, device, constants),
+            )
         seats.append(
             Seat(
                 span=span,
-                kv_cache=int(sequences * (kept + drafted) / extras.context_parallel),
+                kv_cache=int(
+                    sequences * (sum(by_layer[span.first : end]) + drafted) / extras.context_parallel
+                ),
                 cost=cost,
-                usable=max(0, usable_bytes(span.device, engine, constants) - lost),
-                activation=None
-                if engine == TRANSFORMERS
-                else predict_activations(
-                    model,
-                    engine,
-                    placement,
-                    workload,
-                    sequences,
-                    is_first=span.is_opening,
-                    is_last=span.is_last,
-                    constants=constants,
-                ),
-                overhead=None
-                if engine in LLAMACPP_FAMILY and span.device.kind != "cpu"
-                else (
-                    predict_overhead(engine, placement, span.device, constants, in_share=True),
-                    predict_overhead(engine, placement, span.device, constants),
-                ),
+                usable=max(0, usable_bytes(device, engine, constants) - lost),
+                activation=None if engine == TRANSFORMERS else works(span.is_opening, span.is_last),
+                overhead=overhead,
             )
         )
     return Seating(
-        model=model,
-        engine=engine,
-        placement=placement,
+        division=division,
         workload=workload,
         kv_dtype=kv_dtype,
         constants=constants,
         extras=extras,
-        is_on_cpu=is_on_cpu,
-        splits_layers=splits_layers,
         sequences=sequences,
         cache_on_host=sequences * sum(by_layer[: placement.offload]),
         seats=tuple(seats),
     )
 
 
-@lru_cache(maxsize=2048)
 def _share_matrices(layers: int, placement: Placement, devices: tuple[Device, ...]) -> tuple[Span, ...]:
     """Pipeline stages of ranks with equal shards: the smallest device bounds them all."""
     smallest = min(devices, key=lambda device: device.available_bytes)
@@ -185,7 +199,6 @@ def _share_matrices(layers: int, placement: Placement, devices: tuple[Device, ..
     return _line_up([smallest] * placement.pp, counts, 0, placement.tp * placement.dp)
 
 
-@lru_cache(maxsize=2048)
 def _deal_layers(layers: int, placement: Placement, devices: tuple[Device, ...]) -> tuple[Span, ...]:
     """Layers after those in host memory, dealt out by memory; replicas on equal devices once."""
     spans: tuple[Span, ...] = ()

@@ -6,12 +6,11 @@ covers it together with the hash of the decision before it, so that a changed or
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from planner.domain.units import round_significant
+from planner.domain.canonical import as_plain, round_significant, write_rounded
 
 FIRST_HASH = "0" * 64
 """`previous_sha256` of the first decision of a home."""
@@ -27,6 +26,8 @@ class Decision:
     record_sha256: str
     created_at: str
     """ISO 8601, UTC."""
+    request_document: str = ""
+    """The request as it was read, in canonical JSON; its SHA-256 is among the body's inputs."""
     parts: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Canonical JSON of each field of the body, of a decision that was sealed just now: written once, used thrice."""
 
@@ -41,26 +42,20 @@ class Decision:
         """The decision as `plan --json` prints it, with no wrapper."""
         return {
             "decision_id": self.decision_id,
-            **self.body,
+            **as_plain(self.body),
             "created_at": self.created_at,
             "record_sha256": self.record_sha256,
             "previous_sha256": self.previous_sha256,
         }
 
 
-def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces, floats at six significant digits: what is hashed."""
-    return write_rounded(round_significant(value))
+@dataclass(frozen=True, slots=True)
+class WrittenBody:
+    """A decision's body, its floats rounded, and its canonical JSON: by field, and whole."""
 
-
-def write_rounded(value: Any) -> str:
-    """Canonical JSON of a value whose floats are rounded already."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def sha256_of(value: Any) -> str:
-    """SHA-256 of a value's canonical JSON."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    body: Mapping[str, Any]
+    parts: Mapping[str, str]
+    text: str
 
 
 def write_parts(body: Mapping[str, Any]) -> dict[str, str]:
@@ -73,23 +68,31 @@ def join_parts(parts: Mapping[str, str]) -> str:
     return "{" + ",".join(f"{write_rounded(name)}:{parts[name]}" for name in sorted(parts)) + "}"
 
 
-def seal_decision(body: Mapping[str, Any], previous_sha256: str, created_at: str) -> Decision:
-    """Round, chain and name a decision body; its id is the beginning of its hash."""
+def write_body(body: Mapping[str, Any]) -> WrittenBody:
+    """Round a decision's body and write it."""
     rounded = round_significant(body)
     parts = write_parts(rounded)
+    return WrittenBody(rounded, parts, join_parts(parts))
+
+
+def seal_decision(
+    written: WrittenBody, previous_sha256: str, created_at: str, request_document: str = ""
+) -> Decision:
+    """Chain and name a decision body; its id is the beginning of its hash."""
     sealed = {
-        "body": join_parts(parts),
+        "body": written.text,
         "created_at": write_rounded(created_at),
         "previous_sha256": write_rounded(previous_sha256),
     }
     record_sha256 = hashlib.sha256(join_parts(sealed).encode()).hexdigest()
     return Decision(
         decision_id=f"d-{record_sha256[:10]}",
-        body=rounded,
+        body=written.body,
         previous_sha256=previous_sha256,
         record_sha256=record_sha256,
         created_at=created_at,
-        parts=parts,
+        request_document=request_document,
+        parts=written.parts,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from planner.domain.canonical import canonical_json
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.model import (
     AttentionShape,
@@ -17,7 +18,6 @@ from planner.domain.facts.model import (
 )
 from planner.domain.facts.request import Request
 from planner.domain.facts.request_devices import DeviceAsk
-from planner.domain.record.decision import canonical_json
 
 MODEL_PARTS: Mapping[str, Callable[..., Any]] = {
     "window": AttentionShape,

@@ -13,13 +13,13 @@ SELECT sequence, record_sha256 FROM decisions ORDER BY sequence DESC LIMIT 1
 -- name: add_decision
 -- Append a decision to the chain.
 INSERT INTO decisions (sequence, decision_id, created_at, request, model, target, scheme, method, engine, body,
-    alternatives, previous_sha256, record_sha256)
+    alternatives, request_document, previous_sha256, record_sha256)
 VALUES ($sequence, $decision_id, $created_at, $request, $model, $target, $scheme, $method, $engine, $body,
-    $alternatives, $previous_sha256, $record_sha256)
+    $alternatives, $request_document, $previous_sha256, $record_sha256)
 
 -- name: find_decision
 -- One decision by id or by an unambiguous beginning of it.
-SELECT decision_id, created_at, body, alternatives, previous_sha256, record_sha256
+SELECT decision_id, created_at, body, alternatives, request_document, previous_sha256, record_sha256
 FROM decisions
 WHERE starts_with(decision_id, $decision_id)
 ORDER BY sequence

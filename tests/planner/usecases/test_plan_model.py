@@ -2,7 +2,7 @@
 
 import pytest
 
-from planner.domain.record.decision import canonical_json, sha256_of
+from planner.domain.canonical import canonical_json, sha256_of
 from planner.usecases.plan_model import plan_model, plan_without_record
 from planner.usecases.read_ask import read_ask
 

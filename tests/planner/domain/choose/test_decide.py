@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from planner.domain.canonical import canonical_json
 from planner.domain.choose.candidates import enumerate_candidates
 from planner.domain.choose.decide import decide
 from planner.domain.errors import BadInput
-from planner.domain.record.decision import canonical_json
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,97 @@
+"""Candidates of one model on one target with all that stands whatever the workload, worked out once and shared.
+
+Asks about the same model and devices differ in context, users and objective: what a scheme stores on each device,
+which kernel loads it and what speaks against it is the same for all of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from planner.domain.choose.candidates import Candidate, Tables, enumerate_candidates
+from planner.domain.choose.legality import Standing, judge_standing
+from planner.domain.facts.gguf import container_bytes
+from planner.domain.facts.hardware import Device, Target
+from planner.domain.facts.model import ModelFacts
+from planner.domain.facts.request import Request
+from planner.domain.facts.scheme import Scheme
+from planner.domain.facts.storage import StoredBytes, bits_per_weight, stored_bytes
+from planner.domain.facts.tensors import count_parameters, tensor_layout
+from planner.domain.predict.memory import Weights, weigh
+from planner.domain.predict.seats import Division, divide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prospect:
+    """A candidate before any workload. Told apart by identity."""
+
+    candidate: Candidate
+    model: ModelFacts
+    device: Device
+    """The target's first."""
+    division: Division
+    weights: Weights
+    stored: StoredBytes
+    """Tensor data of its checkpoint."""
+    artifact_bytes: int
+    """On disk: tensor data, container, tokenizer files."""
+    bits_per_weight: float
+    standing: Standing
+
+
+def list_prospects(request: Request, model: ModelFacts, target: Target, tables: Tables) -> Sequence[Prospect]:
+    """Prospects of all candidates for this request on this target, in table order.
+
+    Raises:
+        BadInput: an engine or a scheme was asked for by name and no recipe has it, or the model's layout is not
+            covered.
+    """
+    candidates = enumerate_candidates(request, model, target, tables)
+    return [look_at(candidate, request.schemes, model, target, tables) for candidate in candidates]
+
+
+@lru_cache(maxsize=16384)
+def look_at(
+    candidate: Candidate, named: tuple[str, ...], model: ModelFacts, target: Target, tables: Tables
+) -> Prospect:
+    """The prospect of one candidate; schemes in `named` are judged by no policy."""
+    scheme, place = candidate.scheme, candidate.placement
+    own = _pad(model, candidate.intermediate_size)
+    division = divide(
+        own, candidate.engine, place, target.devices[: place.devices], is_gguf=scheme.is_gguf_mix
+    )
+    stored = stored_bytes(own, scheme, candidate.group_size, tables.gguf)
+    layout = tensor_layout(model)
+    around = (
+        container_bytes(layout, model.metadata_bytes or 0)
+        if scheme.is_gguf_mix
+        else safetensors_header_bytes(model, scheme) + (model.tokenizer_bytes or 0)
+    )
+    return Prospect(
+        candidate=candidate,
+        model=model,
+        device=target.devices[0],
+        division=division,
+        weights=weigh(division, scheme, candidate.group_size, tables.gguf),
+        stored=stored,
+        artifact_bytes=stored.total + around,
+        bits_per_weight=bits_per_weight(stored, count_parameters(layout)),
+        standing=judge_standing(candidate, named, model, target, tables),
+    )
+
+
+@lru_cache(maxsize=512)
+def _pad(model: ModelFacts, intermediate_size: int) -> ModelFacts:
+    """The model with the width of a padded checkpoint."""
+    if intermediate_size == model.intermediate_size:
+        return model
+    return replace(model, intermediate_size=intermediate_size)
+
+
+@lru_cache(maxsize=4096)
+def safetensors_header_bytes(model: ModelFacts, scheme: Scheme) -> int:
+    """Bytes of the JSON header: about 110 for each stored tensor, several for a quantized matrix."""
+    stored_each = {"none": 1, "channel": 2, "group": 3, "block": 2}[scheme.scales]
+    return sum(
+        110 * tensor.count * (1 if tensor.is_vector else stored_each) for tensor in tensor_layout(model)
+    )
