@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from planner.domain.canonical import Json
 from planner.domain.choose.candidates import Tables
 from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import Target
@@ -92,7 +93,7 @@ class DecisionStore(Protocol):
         self,
         body: Mapping[str, Any],
         created_at: str,
-        request_document: str,
+        request_document: Json | None = None,
         documents: Sequence[Document] = (),
     ) -> Decision:
         """Seal and keep, with the request and the inputs it names."""

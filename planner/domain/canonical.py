@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from json.encoder import encode_basestring
+from typing import Any, NewType
 
 PLAIN = frozenset({str, int, bool, type(None)})
 """Types that rounding leaves as they are."""
@@ -11,26 +12,71 @@ MARK = "\x00"
 """Stands in a text for a part that is written already."""
 
 
+Json = NewType("Json", str)
+"""Canonical JSON of some value."""
+
+
 class Written(Mapping[str, Any]):
-    """An object that nobody changes, with its canonical JSON: many records hold it, and it is written once."""
+    """An object that is kept as its canonical JSON, and read only where somebody looks into it."""
 
     __slots__ = ("_content", "text")
 
-    def __init__(self, content: Mapping[str, Any]) -> None:
-        self._content = round_significant(content)
-        self.text = canonical_json(content)
+    def __init__(self, text: Json) -> None:
+        self.text = text
+        self._content: dict[str, Any] | None = None
+
+    def read(self) -> dict[str, Any]:
+        """What is written, in plain dictionaries and lists."""
+        if self._content is None:
+            self._content = json.loads(self.text)
+        return self._content
 
     def __getitem__(self, key: str) -> Any:
-        return self._content[key]
+        return self.read()[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._content)
+        return iter(self.read())
 
     def __len__(self) -> int:
-        return len(self._content)
+        return len(self.read())
 
 
-def canonical_json(value: Any) -> str:
+class Form:
+    """A JSON object whose names are known beforehand: its canonical text is filled in, not written name by name."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = tuple(sorted(names))
+        self._text = "{" + ",".join(f"{quote(name)}:%s" for name in self._names) + "}"
+
+    def fill(self, **values: Json | int) -> Json:
+        """The text with a value for each name; whole numbers as they are, all else in canonical JSON."""
+        return Json(self._text % tuple([values[name] for name in self._names]))
+
+    def fill_some(self, **values: Json | int) -> "Form":
+        """The form with some of its values filled in for good."""
+        form = Form()
+        form._names = tuple(name for name in self._names if name not in values)
+        texts = [str(values[name]).replace("%", "%%") if name in values else "%s" for name in self._names]
+        form._text = self._text % tuple(texts)
+        return form
+
+
+def quote(text: str | None) -> Json:
+    """A string, or null."""
+    return Json("null" if text is None else encode_basestring(text))
+
+
+def number(value: float | None) -> Json:
+    """A number with six significant digits, or null."""
+    return Json("null" if value is None else repr(float(f"{value:.6g}")))
+
+
+def whole(value: int | None) -> Json:
+    """A whole number, or null."""
+    return Json("null" if value is None else str(value))
+
+
+def canonical_json(value: Any) -> Json:
     """The canonical JSON of a value; tuples are lists."""
     return write_rounded(round_significant(value))
 
@@ -40,7 +86,7 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def write_rounded(value: Any) -> str:
+def write_rounded(value: Any) -> Json:
     """Canonical JSON of a value whose floats are rounded already."""
     written: list[str] = []
 
@@ -52,15 +98,17 @@ def write_rounded(value: Any) -> str:
 
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=put_off)
     if not written:
-        return text
+        return Json(text)
     around = text.split(json.dumps(MARK))
     if len(around) != len(written) + 1:  # somebody's own text is the mark
         return write_rounded(as_plain(value))
-    return around[0] + "".join(part + after for part, after in zip(written, around[1:], strict=True))
+    return Json(around[0] + "".join(part + after for part, after in zip(written, around[1:], strict=True)))
 
 
 def as_plain(value: Any) -> Any:
     """The same value in dictionaries and lists alone, in the order in which it was made."""
+    if isinstance(value, Written):
+        return value.read()
     if isinstance(value, Mapping):
         return {key: as_plain(item) for key, item in value.items()}
     return [as_plain(item) for item in value] if isinstance(value, list | tuple) else value

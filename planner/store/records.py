@@ -3,10 +3,12 @@
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import duckdb
 
+from planner.domain.canonical import Json, Written, write_rounded
 from planner.domain.errors import BadInput
 from planner.domain.record.decision import FIRST_HASH, Decision, join_parts, seal_decision, write_body
 from planner.domain.record.inputs import Document
@@ -45,15 +47,15 @@ class RecordStore:
         self,
         body: Mapping[str, Any],
         created_at: str,
-        request_document: str,
+        request_document: Json | None = None,
         documents: Sequence[Document] = (),
     ) -> Decision:
         """Seal a body into the chain and keep it, with the request and the inputs that it names by hash."""
         written = write_body(body)  # before it waits for its turn: this takes longer than all that follows
         new = [document for document in documents if document.sha256 not in self._kept]
-        with self._database.writer():
+        with self._database.writer() as writer:
             may_be_undone = self._database.is_in_transaction
-            with self._database.transaction() if new else self._database.writer() as cursor:
+            with self._database.transaction() if new else nullcontext(writer) as cursor:
                 for document in new:
                     self._add_document(cursor, document)
                 sequence, previous = self._last or self._read_last(cursor)
@@ -98,7 +100,7 @@ class RecordStore:
             previous_sha256=previous,
             record_sha256=record,
             created_at=created_at,
-            request_document=request_document or "",
+            request_document=request_document,
         )
 
     def list_decisions(self, row_limit: int, before: str | None = None) -> list[dict[str, Any]]:
@@ -282,9 +284,7 @@ def _write_row(decision: Decision, sequence: int) -> dict[str, Any]:
     parts = dict(decision.parts)
     alternatives = parts.pop("alternatives", None)
     chosen = decision.body["chosen"] or {}
-    return {
-        "sequence": sequence,
-        "decision_id": decision.decision_id,
+    head = {
         "created_at": decision.created_at,
         "request": decision.body["request"]["text"],
         "model": decision.body["model"]["id"],
@@ -292,9 +292,14 @@ def _write_row(decision: Decision, sequence: int) -> dict[str, Any]:
         "scheme": chosen.get("scheme"),
         "method": chosen.get("method"),
         "engine": chosen.get("engine"),
-        "body": join_parts(parts),
-        "request_document": decision.request_document or None,
-        "alternatives": alternatives and zlib.compress(alternatives.encode(), PACKING),
+        "request_document": Written(decision.request_document) if decision.request_document else None,
         "previous_sha256": decision.previous_sha256,
         "record_sha256": decision.record_sha256,
+    }
+    return {
+        "sequence": sequence,
+        "decision_id": decision.decision_id,
+        "head": write_rounded(head),
+        "body": join_parts(parts),
+        "alternatives": alternatives and zlib.compress(alternatives.encode(), PACKING),
     }

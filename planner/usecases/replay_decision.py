@@ -22,7 +22,7 @@ def replay_decision(decisions: DecisionStore, knowledge: Knowledge, decision_id:
     inputs = recorded.body["inputs"]
     data_sha256, _, highest_id = inputs["evidence_version"].rpartition("+")
     version = KnowledgeVersion(data_sha256, inputs["rules_version"], int(highest_id))
-    request, model_id, notes = read_request_document(json.loads(recorded.request_document))
+    request, model_id, notes = read_request_document(json.loads(recorded.request_document or "null"))
     body = decide(
         PlanInputs(
             request=request,

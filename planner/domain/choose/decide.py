@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from planner.domain.canonical import Written
 from planner.domain.choose.candidates import Candidate
 from planner.domain.choose.explain import (
     describe_candidate,
@@ -102,7 +103,7 @@ def _check_context(workload: Workload, model: ModelFacts) -> None:
         )
 
 
-def _describe(scored: Scored, inputs: PlanInputs, workload: Workload, remark: str | None) -> dict[str, Any]:
+def _describe(scored: Scored, inputs: PlanInputs, workload: Workload, remark: str | None) -> Written:
     return describe_candidate(scored, inputs.model, inputs.model_id, inputs.target, workload, remark)
 
 

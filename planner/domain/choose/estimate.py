@@ -75,7 +75,7 @@ def estimate_candidate(
     scored = predictor.score(predictor.judge(predictor.look_at(candidate)))
     beyond = _context_findings(workload, inputs.model)
     findings = [*beyond, *scored.verdict.findings]
-    memory, speed = describe_memory(scored.memory), describe_speed(scored.speed)
+    memory, speed = describe_memory(scored.memory).read(), describe_speed(scored.speed).read()
     legal = _is_legal(scored.verdict, findings)
     return {
         **{name: value for name, value in memory.items() if name != "intervals"},

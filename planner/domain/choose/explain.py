@@ -1,10 +1,11 @@
 """A decision in words and in the JSON names that others build on: why, why not, and the exact serve command."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
-from planner.domain.canonical import Written
+from planner.domain.canonical import Form, Json, Written, canonical_json, number, quote, whole
 from planner.domain.choose.candidates import Candidate
 from planner.domain.choose.objective import Scored
 from planner.domain.choose.serve import serve_command
@@ -92,126 +93,172 @@ def describe_candidate(
     target: Target,
     workload: Workload,
     remark: str | None,
-) -> dict[str, Any]:
+) -> Written:
     """A chosen candidate or an alternative, in the contract's names."""
-    candidate = scored.candidate
-    described: dict[str, Any] = {
-        "scheme": candidate.scheme.name,
-        "method": candidate.method,
-        "format": candidate.scheme.format,
-        "engine": candidate.engine,
-        "backend": candidate.backend,
-        "group_size": candidate.group_size,
-        "bits_per_weight": scored.bits_per_weight,
-        "tp": candidate.placement.tp,
-        "pp": candidate.placement.pp,
-        "dp": candidate.placement.dp,
-        "offload": candidate.placement.offload,
-        "ep": candidate.placement.ep,
-        "kv_dtype": candidate.kv_dtype,
-        "kernel": scored.verdict.kernel.name if scored.verdict.kernel else None,
-        "artifact_bytes": scored.artifact_bytes,
-        "memory": describe_memory(scored.memory),
-        "quality": {
-            prediction.benchmark: describe_quality(prediction)
-            for prediction in (scored.quality, *scored.also_quality)
-        },
-        "speed": describe_speed(scored.speed),
-        "job": describe_job(scored.job),
-        "serve": serve_command(candidate, model, model_id, target, workload),
-        "why": explain_choice(scored, remark),
-    }
-    if candidate.prebuilt is not None:
-        described["prebuilt"] = {"repo": candidate.prebuilt.repo, "note": candidate.prebuilt.note}
-    return described
-
-
-def describe_memory(memory: MemoryEstimate) -> dict[str, Any]:
-    """Memory of the worst device, in bytes, with the interval of its total."""
-    return {
-        "weights_bytes": memory.weights_bytes,
-        "kv_cache_bytes": memory.kv_cache_bytes,
-        "activation_bytes": memory.activation_bytes,
-        "overhead_bytes": memory.overhead_bytes,
-        "total_bytes": memory.total_bytes,
-        "usable_bytes": memory.usable_bytes,
-        "headroom_bytes": memory.headroom_bytes,
-        "fits": memory.fits,
-        "kv_capacity_tokens": memory.kv_capacity_tokens,
-        "all_devices_bytes": memory.all_devices_bytes,
-        "host_bytes": memory.host_bytes,
-        "intervals": {
-            "activation_bytes": list(memory.activation_bounds),
-            "overhead_bytes": list(memory.overhead_bounds),
-            "kv_capacity_tokens": list(memory.capacity_bounds),
-            "total_bytes": [memory.total_low_bytes, memory.total_high_bytes],
-            "all_devices_bytes": [memory.all_devices_low_bytes, memory.all_devices_high_bytes],
-        },
-    }
-
-
-@lru_cache(maxsize=4096)
-def describe_quality(prediction: QualityPrediction) -> Mapping[str, Any]:
-    """A benchmark's prediction, in its own unit: written once, for it stands in many alternatives."""
+    candidate, kernel = scored.candidate, scored.verdict.kernel
+    form = _start(candidate, kernel and kernel.name, scored.artifact_bytes, scored.bits_per_weight)
+    qualities = [
+        f"{quote(prediction.benchmark)}:{describe_quality(prediction).text}"
+        for prediction in sorted((scored.quality, *scored.also_quality), key=attrgetter("benchmark"))
+    ]
     return Written(
-        {
-            "expected": prediction.expected,
-            "low": prediction.low,
-            "high": prediction.high,
-            "expected_delta": prediction.expected_delta,
-            "low_delta": prediction.low_delta,
-            "high_delta": prediction.high_delta,
-            "loss": prediction.loss,
-            "loss_high": prediction.loss_high,
-            "n_measurements": prediction.n_measurements,
-            "sources": list(prediction.sources),
-            "basis": prediction.basis,
-        }
+        form.fill(
+            memory=describe_memory(scored.memory).text,
+            quality=Json("{" + ",".join(qualities) + "}"),
+            speed=describe_speed(scored.speed).text,
+            job=describe_job(scored.job).text,
+            serve=quote(serve_command(candidate, model, model_id, target, workload)),
+            why=quote(explain_choice(scored, remark)),
+        )
     )
 
 
-def describe_speed(speed: SpeedPrediction) -> dict[str, Any]:
-    """Speed with the interval of one user's stream."""
-    intervals = {}
-    if speed.decode_low is not None:
-        intervals["decode_tokens_per_s"] = [speed.decode_low, speed.decode_high]
-    start = None
-    if speed.decode_at_start is not None:
-        low, start, high = speed.decode_at_start
-        intervals["decode_at_start_tokens_per_s"] = [low, high]
-    return {
-        "decode_tokens_per_s": speed.decode_tokens_per_s,
-        "decode_at_start_tokens_per_s": start,
-        "prefill_tokens_per_s": speed.prefill_tokens_per_s,
-        "total_tokens_per_s": speed.total_tokens_per_s,
-        "ttft_ms": speed.ttft_ms,
-        "itl_ms": speed.itl_ms,
-        "intervals": intervals,
-        "n_measurements": speed.count,
-        "sources": list(speed.sources),
-        "basis": speed.basis,
-    }
+CANDIDATE = (
+    *("scheme", "method", "format", "engine", "backend", "group_size", "bits_per_weight"),
+    *("tp", "pp", "dp", "offload", "ep", "kv_dtype", "kernel", "artifact_bytes"),
+    *("memory", "quality", "speed", "job", "serve", "why"),
+)
+MEMORY = Form(
+    *("weights_bytes", "kv_cache_bytes", "activation_bytes", "overhead_bytes", "total_bytes", "usable_bytes"),
+    *("headroom_bytes", "fits", "kv_capacity_tokens", "all_devices_bytes", "host_bytes", "intervals"),
+)
+MEMORY_INTERVALS = Form(
+    *("activation_bytes", "overhead_bytes", "kv_capacity_tokens", "total_bytes", "all_devices_bytes")
+)
+SPEED = Form(
+    *("decode_tokens_per_s", "decode_at_start_tokens_per_s", "prefill_tokens_per_s", "total_tokens_per_s"),
+    *("ttft_ms", "itl_ms", "intervals", "n_measurements", "sources", "basis"),
+)
+
+
+@lru_cache(maxsize=8192)
+def _start(candidate: Candidate, kernel: str | None, artifact_bytes: int, bits_per_weight: float) -> Form:
+    """A candidate's form with all filled in that stands whatever the workload."""
+    place, published = candidate.placement, candidate.prebuilt
+    form = Form(*CANDIDATE, *(["prebuilt"] if published else []))
+    if published:
+        form = form.fill_some(prebuilt=canonical_json({"repo": published.repo, "note": published.note}))
+    return form.fill_some(
+        scheme=quote(candidate.scheme.name),
+        method=quote(candidate.method),
+        format=quote(candidate.scheme.format),
+        engine=quote(candidate.engine),
+        backend=quote(candidate.backend),
+        group_size=whole(candidate.group_size),
+        bits_per_weight=number(bits_per_weight),
+        tp=place.tp,
+        pp=place.pp,
+        dp=place.dp,
+        offload=place.offload,
+        ep=place.ep,
+        kv_dtype=quote(candidate.kv_dtype),
+        kernel=quote(kernel),
+        artifact_bytes=artifact_bytes,
+    )
+
+
+def describe_memory(memory: MemoryEstimate) -> Written:
+    """Memory of the worst device, in bytes, with the interval of its total."""
+    return Written(
+        MEMORY.fill(
+            weights_bytes=memory.weights_bytes,
+            kv_cache_bytes=memory.kv_cache_bytes,
+            activation_bytes=memory.activation_bytes,
+            overhead_bytes=memory.overhead_bytes,
+            total_bytes=memory.total_bytes,
+            usable_bytes=memory.usable_bytes,
+            headroom_bytes=memory.headroom_bytes,
+            fits=Json("true" if memory.fits else "false"),
+            kv_capacity_tokens=memory.kv_capacity_tokens,
+            all_devices_bytes=memory.all_devices_bytes,
+            host_bytes=memory.host_bytes,
+            intervals=MEMORY_INTERVALS.fill(
+                activation_bytes=_pair(*memory.activation_bounds),
+                overhead_bytes=_pair(*memory.overhead_bounds),
+                kv_capacity_tokens=_pair(*memory.capacity_bounds),
+                total_bytes=_pair(memory.total_low_bytes, memory.total_high_bytes),
+                all_devices_bytes=_pair(memory.all_devices_low_bytes, memory.all_devices_high_bytes),
+            ),
+        )
+    )
+
+
+def _pair(low: int, high: int) -> Json:
+    return Json(f"[{low},{high}]")
 
 
 @lru_cache(maxsize=4096)
-def describe_job(job: JobCost) -> Mapping[str, Any]:
+def describe_quality(prediction: QualityPrediction) -> Written:
+    """A benchmark's prediction, in its own unit: written once, for it stands in many alternatives."""
+    return Written(
+        canonical_json(
+            {
+                "expected": prediction.expected,
+                "low": prediction.low,
+                "high": prediction.high,
+                "expected_delta": prediction.expected_delta,
+                "low_delta": prediction.low_delta,
+                "high_delta": prediction.high_delta,
+                "loss": prediction.loss,
+                "loss_high": prediction.loss_high,
+                "n_measurements": prediction.n_measurements,
+                "sources": prediction.sources,
+                "basis": prediction.basis,
+            }
+        )
+    )
+
+
+def describe_speed(speed: SpeedPrediction) -> Written:
+    """Speed with the interval of one user's stream."""
+    intervals, start = [], None
+    if speed.decode_at_start is not None:
+        low, start, high = speed.decode_at_start
+        intervals.append(f'"decode_at_start_tokens_per_s":[{number(low)},{number(high)}]')
+    if speed.decode_low is not None:
+        intervals.append(f'"decode_tokens_per_s":[{number(speed.decode_low)},{number(speed.decode_high)}]')
+    return Written(
+        SPEED.fill(
+            decode_tokens_per_s=number(speed.decode_tokens_per_s),
+            decode_at_start_tokens_per_s=number(start),
+            prefill_tokens_per_s=number(speed.prefill_tokens_per_s),
+            total_tokens_per_s=number(speed.total_tokens_per_s),
+            ttft_ms=number(speed.ttft_ms),
+            itl_ms=number(speed.itl_ms),
+            intervals=Json("{" + ",".join(intervals) + "}"),
+            n_measurements=speed.count,
+            sources=_list(speed.sources),
+            basis=quote(speed.basis),
+        )
+    )
+
+
+@lru_cache(maxsize=1024)
+def _list(sources: tuple[str, ...]) -> Json:
+    return canonical_json(sources)
+
+
+@lru_cache(maxsize=4096)
+def describe_job(job: JobCost) -> Written:
     """The job's own cost: written once, for it stands in many alternatives."""
     return Written(
-        {
-            "backend": job.backend,
-            "minutes": job.minutes,
-            "vram_bytes": job.vram_bytes,
-            "ram_bytes": job.ram_bytes,
-            "disk_bytes": job.disk_bytes,
-            "calibration_samples": job.calibration_samples,
-            "calibration_tokens": job.calibration_tokens,
-            "intervals": {
-                "minutes": [job.minutes_low, job.minutes_high],
-                "ram_bytes": [job.ram_low_bytes, job.ram_high_bytes],
-            },
-            "basis": job.basis,
-            "sources": list(job.sources),
-        }
+        canonical_json(
+            {
+                "backend": job.backend,
+                "minutes": job.minutes,
+                "vram_bytes": job.vram_bytes,
+                "ram_bytes": job.ram_bytes,
+                "disk_bytes": job.disk_bytes,
+                "calibration_samples": job.calibration_samples,
+                "calibration_tokens": job.calibration_tokens,
+                "intervals": {
+                    "minutes": [job.minutes_low, job.minutes_high],
+                    "ram_bytes": [job.ram_low_bytes, job.ram_high_bytes],
+                },
+                "basis": job.basis,
+                "sources": job.sources,
+            }
+        )
     )
 
 

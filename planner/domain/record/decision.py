@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from planner.domain.canonical import as_plain, round_significant, write_rounded
+from planner.domain.canonical import Json, as_plain, round_significant, write_rounded
 
 FIRST_HASH = "0" * 64
 """`previous_sha256` of the first decision of a home."""
@@ -26,7 +26,7 @@ class Decision:
     record_sha256: str
     created_at: str
     """ISO 8601, UTC."""
-    request_document: str = ""
+    request_document: Json | None = None
     """The request as it was read, in canonical JSON; its SHA-256 is among the body's inputs."""
     parts: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Canonical JSON of each field of the body, of a decision that was sealed just now: written once, used thrice."""
@@ -76,7 +76,7 @@ def write_body(body: Mapping[str, Any]) -> WrittenBody:
 
 
 def seal_decision(
-    written: WrittenBody, previous_sha256: str, created_at: str, request_document: str = ""
+    written: WrittenBody, previous_sha256: str, created_at: str, request_document: Json | None = None
 ) -> Decision:
     """Chain and name a decision body; its id is the beginning of its hash."""
     sealed = {

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from planner.domain.canonical import canonical_json
+from planner.domain.canonical import Json, canonical_json
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.model import (
     AttentionShape,
@@ -34,7 +34,7 @@ class Document:
     """One input as it is kept: what it is, its canonical JSON, and the hash that names it."""
 
     kind: str
-    text: str
+    text: Json
     sha256: str
 
 

@@ -12,10 +12,7 @@ SELECT sequence, record_sha256 FROM decisions ORDER BY sequence DESC LIMIT 1
 
 -- name: add_decision
 -- Append a decision to the chain.
-INSERT INTO decisions (sequence, decision_id, created_at, request, model, target, scheme, method, engine, body,
-    alternatives, request_document, previous_sha256, record_sha256)
-VALUES ($sequence, $decision_id, $created_at, $request, $model, $target, $scheme, $method, $engine, $body,
-    $alternatives, $request_document, $previous_sha256, $record_sha256)
+INSERT INTO chain VALUES ($sequence, $decision_id, $head, $body, $alternatives)
 
 -- name: find_decision
 -- One decision by id or by an unambiguous beginning of it.
