@@ -57,7 +57,7 @@ class Form:
         form = Form()
         form._names = tuple(name for name in self._names if name not in values)
         texts = [str(values[name]).replace("%", "%%") if name in values else "%s" for name in self._names]
-        form._text = self._text % tuple(texts)
+        form._text = self._text.replace("%%", "%%%%") % tuple(texts)
         return form
 
 
@@ -68,7 +68,12 @@ def quote(text: str | None) -> Json:
 
 def number(value: float | None) -> Json:
     """A number with six significant digits, or null."""
-    return Json("null" if value is None else repr(float(f"{value:.6g}")))
+    if value is None:
+        return Json("null")
+    text = f"{value:.6g}"
+    if "e" in text:
+        return Json(repr(float(text)))
+    return Json(text if "." in text else text + ".0")
 
 
 def whole(value: int | None) -> Json:

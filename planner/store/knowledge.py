@@ -1,5 +1,6 @@
 """Tables and evidence by version, read from the store once and kept while the process lives."""
 
+import gc
 from pathlib import Path
 
 from planner.domain.choose.candidates import Tables
@@ -62,6 +63,7 @@ class StoredKnowledge:
             wanted = sorted(planned | ({extra} if extra else set()))
             found = self._evidence.read_base(self._find_load(version), version.highest_evidence_id, wanted)
             self._bases[version.evidence_version, extra] = found
+            gc.freeze()  # thousands of rows that stay: the collector need not walk them at every plan
         return found
 
     def spellings(self) -> Spellings:

@@ -7,6 +7,7 @@ from planner import __version__
 from planner.domain.canonical import as_plain, canonical_json
 from planner.domain.choose.decide import decide
 from planner.domain.choose.predictor import PlanInputs
+from planner.domain.errors import BadInput
 from planner.domain.record.decision import list_differences, seal_decision, write_body
 from planner.domain.record.inputs import read_model_document, read_request_document, read_target_document
 from planner.ports import DecisionStore, Knowledge, KnowledgeVersion
@@ -22,7 +23,11 @@ def replay_decision(decisions: DecisionStore, knowledge: Knowledge, decision_id:
     inputs = recorded.body["inputs"]
     data_sha256, _, highest_id = inputs["evidence_version"].rpartition("+")
     version = KnowledgeVersion(data_sha256, inputs["rules_version"], int(highest_id))
-    request, model_id, notes = read_request_document(json.loads(recorded.request_document or "null"))
+    if recorded.request_document is None:
+        raise BadInput(
+            "record.document_missing", f"The request of {recorded.decision_id} is not in this home."
+        )
+    request, model_id, notes = read_request_document(json.loads(recorded.request_document))
     body = decide(
         PlanInputs(
             request=request,

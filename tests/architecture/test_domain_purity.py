@@ -20,7 +20,18 @@ PURE = frozenset(
             "fractions",
             "functools",
         ),
-        *("hashlib", "itertools", "json", "math", "operator", "re", "shlex", "statistics", "typing"),
+        *(
+            "hashlib",
+            "itertools",
+            "json",
+            "json.encoder",
+            "math",
+            "operator",
+            "re",
+            "shlex",
+            "statistics",
+            "typing",
+        ),
         *("unicodedata", "numpy"),
     }
 )

@@ -5,7 +5,6 @@ Recipes, engines and published checkpoints are tables; this module multiplies th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from planner.domain.choose.drivers import DriverNeed
 from planner.domain.choose.placements import find_placements
@@ -116,29 +115,12 @@ class Candidate:
 
 def enumerate_candidates(
     request: Request, model: ModelFacts, target: Target, tables: Tables
-) -> Sequence[Candidate]:
-    """All candidates for this request on this target, in table order; requests that name the same share them.
+) -> list[Candidate]:
+    """All candidates for this request on this target, in table order.
 
     Raises:
         BadInput: an engine or a scheme was asked for by name and no recipe has it.
     """
-    names = replace(
-        request,
-        text="",
-        model="",
-        devices=(),
-        context_tokens=None,
-        concurrency=None,
-        objective="balanced",
-        task=None,
-    )
-    return _multiply_out(names, model, target, tables)
-
-
-@lru_cache(maxsize=512)
-def _multiply_out(
-    request: Request, model: ModelFacts, target: Target, tables: Tables
-) -> tuple[Candidate, ...]:
     engines = _engines(request, target, tables)
     recipes = [
         recipe
@@ -221,7 +203,7 @@ def _multiply_out(
             "scheme.no_recipe",
             f"No recipe makes group size {request.group_size}; recipes have 128, 64 and 32.",
         )
-    return tuple(candidates)
+    return candidates
 
 
 def released_scheme(row: NativeStorage, tables: Tables) -> Scheme:

@@ -4,7 +4,6 @@ Asks about the same model and devices differ in context, users and objective: wh
 which kernel loads it and what speaks against it is the same for all of them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -37,17 +36,40 @@ class Prospect:
     """On disk: tensor data, container, tokenizer files."""
     bits_per_weight: float
     standing: Standing
+    can_hold: bool
+    """Whether every device could hold its weights with nothing else in it."""
 
 
-def list_prospects(request: Request, model: ModelFacts, target: Target, tables: Tables) -> Sequence[Prospect]:
+def list_prospects(
+    request: Request, model: ModelFacts, target: Target, tables: Tables
+) -> tuple[Prospect, ...]:
     """Prospects of all candidates for this request on this target, in table order.
+
+    Requests that name the same schemes, methods and engines share them.
 
     Raises:
         BadInput: an engine or a scheme was asked for by name and no recipe has it, or the model's layout is not
             covered.
     """
+    names = replace(
+        request,
+        text="",
+        model="",
+        devices=(),
+        context_tokens=None,
+        concurrency=None,
+        objective="balanced",
+        task=None,
+    )
+    return _list_prospects(names, model, target, tables)
+
+
+@lru_cache(maxsize=512)
+def _list_prospects(
+    request: Request, model: ModelFacts, target: Target, tables: Tables
+) -> tuple[Prospect, ...]:
     candidates = enumerate_candidates(request, model, target, tables)
-    return [look_at(candidate, request.schemes, model, target, tables) for candidate in candidates]
+    return tuple(look_at(candidate, request.schemes, model, target, tables) for candidate in candidates)
 
 
 @lru_cache(maxsize=16384)
@@ -61,6 +83,7 @@ def look_at(
         own, candidate.engine, place, target.devices[: place.devices], is_gguf=scheme.is_gguf_mix
     )
     stored = stored_bytes(own, scheme, candidate.group_size, tables.gguf)
+    weights = weigh(division, scheme, candidate.group_size, tables.gguf)
     layout = tensor_layout(model)
     around = (
         container_bytes(layout, model.metadata_bytes or 0)
@@ -72,11 +95,15 @@ def look_at(
         model=model,
         device=target.devices[0],
         division=division,
-        weights=weigh(division, scheme, candidate.group_size, tables.gguf),
+        weights=weights,
         stored=stored,
         artifact_bytes=stored.total + around,
         bits_per_weight=bits_per_weight(stored, count_parameters(layout)),
         standing=judge_standing(candidate, named, model, target, tables),
+        can_hold=all(
+            size <= span.device.available_bytes
+            for span, size in zip(division.spans, weights.by_span, strict=True)
+        ),
     )
 
 

@@ -5,6 +5,7 @@ legal choice is told. Layers in host memory are told and never chosen: how much 
 said, and how fast it is even less.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 from planner.domain.choose.candidates import Candidate
 from planner.domain.choose.objective import HEADROOM, rank
 from planner.domain.choose.predictor import Judged, PlanInputs, Predictor
-from planner.domain.choose.prospects import Prospect
+from planner.domain.choose.prospects import list_prospects
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.request import Request, make_workload
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
+from planner.domain.predict.memory import MemoryEstimate
 from planner.domain.units import format_gib
 
 SHORT_CONTEXTS = (32768, 16384, 8192, 4096, 2048)
@@ -43,6 +45,10 @@ def _shorter(inputs: PlanInputs) -> Iterator[Change]:
     """Fewer users, halving them; then a shorter context, the longest first; then that for one user."""
     request = inputs.request
     asked = make_workload(request, inputs.model.max_position, inputs.target.kind)
+    shorter = [context for context in SHORT_CONTEXTS if context < asked.context_tokens]
+    least = replace(request, context_tokens=min([*shorter, asked.context_tokens]), concurrency=1)
+    if _best_choice(replace(inputs, request=least)) is None:
+        return  # what does not fit with the least of both fits with nothing between
     users = asked.concurrency // 2
     while users:
         yield (
@@ -51,7 +57,6 @@ def _shorter(inputs: PlanInputs) -> Iterator[Change]:
             inputs.target,
         )
         users //= 2
-    shorter = [context for context in SHORT_CONTEXTS if context < asked.context_tokens]
     for context in shorter:
         yield f"context {context:,}", replace(request, context_tokens=context), inputs.target
     for context in shorter if asked.concurrency > 1 else ():
@@ -70,8 +75,10 @@ def _more_of_the_same(inputs: PlanInputs) -> Iterator[Change]:
 
 def _other_targets(inputs: PlanInputs) -> Iterator[Change]:
     held = sum(device.available_bytes for device in inputs.target.devices)
+    prospects = list_prospects(inputs.request, inputs.model, inputs.target, inputs.tables)
+    least = min(prospect.stored.layers for prospect in prospects)
     for target in inputs.tables.reference_targets:
-        if sum(device.available_bytes for device in target.devices) > held:
+        if sum(device.available_bytes for device in target.devices) > max(held, least):
             yield "another target", inputs.request, target
 
 
@@ -99,34 +106,53 @@ def _layers_on_the_host(inputs: PlanInputs) -> list[dict[str, Any]]:
     return [{"change": change, "target": inputs.target.label, "candidate": best.candidate.label}]
 
 
-def _fewest_on_host(predictor: Predictor, candidate: Candidate) -> Judged | None:
-    """The candidate with the fewest layers in host memory that leave headroom; None when none do."""
-    fewest, most = 1, predictor.inputs.model.num_layers
-    found = None
-    while fewest <= most:
-        layers = (fewest + most) // 2
-        placement = replace(candidate.placement, offload=layers)
-        judged = predictor.judge(predictor.look_at(replace(candidate, placement=placement)))
-        if judged.verdict.status == "legal" and judged.memory.headroom_at_worst >= HEADROOM:
-            found, most = judged, layers - 1
+def _fewest_on_host(predictor: Predictor, whole: Candidate) -> Judged | None:
+    """The candidate with the fewest layers in host memory that leave headroom; None when none do.
+
+    What is too much falls nearly in a line with the layers that leave: the first guess is where the line from all
+    layers to none crosses, and one layer to either side of it is tried before halves are.
+    """
+
+    def put_on_host(layers: int) -> Judged:
+        place = replace(whole.placement, offload=layers)
+        return predictor.judge(predictor.look_at(replace(whole, placement=place)))
+
+    most = predictor.inputs.model.num_layers
+    found = put_on_host(most)
+    if not _leaves_headroom(found):
+        return None
+    too_few, enough = 0, most
+    now, then = (_excess(memory) for memory in (predictor.memory_of(predictor.look_at(whole)), found.memory))
+    guess = min(most - 1, max(1, math.ceil(most * now / (now - then)))) if now > then else most // 2
+    while enough - too_few > 1:
+        judged = put_on_host(guess)
+        if _leaves_headroom(judged):
+            found, enough = judged, guess
+            guess = guess - 1 if guess - 1 > too_few else guess
         else:
-            fewest = layers + 1
+            too_few = guess
+            guess += 1
+        if not too_few < guess < enough:
+            guess = (too_few + enough) // 2
     return found
 
 
-def _copies(prospect: Prospect) -> int:
-    """Bytes of the layers of all replicas: more than the devices hold cannot fit, whatever else is needed."""
-    return prospect.stored.layers * prospect.candidate.placement.dp
+def _leaves_headroom(judged: Judged) -> bool:
+    return judged.verdict.status == "legal" and judged.memory.headroom_at_worst >= HEADROOM
+
+
+def _excess(memory: MemoryEstimate) -> float:
+    """Bytes at the worst beyond what leaves headroom; below 0 where there is enough."""
+    return memory.total_high_bytes - (1 - HEADROOM) * memory.usable_bytes
 
 
 def _best_choice(inputs: PlanInputs) -> str | None:
     workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
     predictor = Predictor(inputs, workload)
-    held = sum(device.available_bytes for device in inputs.target.devices)
     judged = [
         predictor.judge(prospect)
         for prospect in predictor.list_prospects()
-        if not prospect.standing.is_refused and _copies(prospect) <= held
+        if prospect.can_hold and not prospect.standing.is_refused
     ]
     legal = [predictor.score(item) for item in judged if item.verdict.status == "legal"]
     ranking = rank(legal, inputs.request.objective, inputs.request.schemes)

@@ -28,7 +28,7 @@ SELECT
     body,
     alternatives
 FROM decisions
-LEFT JOIN documents ON documents.sha256 = body ->> '$.inputs.request_sha256'
+LEFT JOIN documents ON documents.sha256 = (body ->> '$.inputs.request_sha256')
 ORDER BY sequence;
 
 DELETE FROM documents WHERE kind = 'request';
@@ -48,7 +48,7 @@ SELECT
     head ->> 'engine' AS engine,
     body::JSON AS body,
     alternatives,
-    head -> 'request_document' AS request_document,
+    nullif(head -> 'request_document', 'null'::JSON) AS request_document,
     head ->> 'previous_sha256' AS previous_sha256,
     head ->> 'record_sha256' AS record_sha256
 FROM chain;

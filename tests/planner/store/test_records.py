@@ -46,10 +46,17 @@ def test_a_decision_is_found_by_its_id_or_the_beginning_of_it(records, a_body):
     assert records.find_decision(kept.decision_id[:6]).record_sha256 == kept.record_sha256
 
 
+def test_a_request_is_kept_with_its_decision(records, a_body):
+    asked = make_document("request", {"request": {"text": 'größer "als" 5 %\x00', "share": 0.25}})
+    kept = records.add_decision(a_body, AT, asked.text)
+    assert kept.request_document == asked.text
+    assert records.find_decision(kept.decision_id) == kept
+
+
 def test_a_decision_of_an_older_home_keeps_its_alternatives_in_its_body(records, database, a_body):
     kept = records.add_decision(a_body, AT)
     with database.cursor() as cursor:
-        cursor.execute("UPDATE decisions SET alternatives = NULL, body = ?", [json.dumps(kept.body)])
+        cursor.execute("UPDATE chain SET alternatives = NULL, body = ?", [json.dumps(kept.body)])
     assert records.find_decision(kept.decision_id) == kept
     (row,) = run_audit_query(database, "SELECT count(*) FROM alternatives").rows
     assert row == (len(a_body["alternatives"]),)
@@ -59,9 +66,9 @@ def test_what_was_undone_is_not_taken_for_kept(records, database, a_body):
     document = make_document("model", {"a": 1})
     first = records.add_decision(a_body, AT)
     with suppress(RuntimeError), database.transaction():
-        records.add_decision({**a_body, "n": 2}, AT, [document])
+        records.add_decision({**a_body, "n": 2}, AT, documents=[document])
         raise RuntimeError
-    again = records.add_decision({**a_body, "n": 2}, AT, [document])
+    again = records.add_decision({**a_body, "n": 2}, AT, documents=[document])
     assert again.previous_sha256 == first.record_sha256
     assert records.find_document(document.sha256) == {"a": 1}
 
@@ -92,7 +99,7 @@ def test_a_document_is_kept_once_and_found_by_its_hash(records, a_body):
     first = make_document("model", {"b": 1, "a": 2.0000001})
     assert make_document("model", {"a": 2.0, "b": 1}) == first
     for n in range(2):
-        records.add_decision({**a_body, "n": n}, AT, [first])
+        records.add_decision({**a_body, "n": n}, AT, documents=[first])
     assert records.find_document(first.sha256) == {"a": 2.0, "b": 1}
     with pytest.raises(BadInput) as caught:
         records.find_document("0" * 64)

@@ -1,5 +1,7 @@
 """From a request to a recorded decision, with everything it stands on kept."""
 
+import json
+
 import pytest
 
 from planner.domain.canonical import canonical_json, sha256_of
@@ -24,8 +26,16 @@ def test_its_inputs_are_kept_under_their_hashes(workshop, decision):
         *("request_sha256", "model_facts_sha256", "inventory_snapshot_id"),
         *("evidence_version", "rules_version", "planner_version"),
     }
-    for name in ("request_sha256", "model_facts_sha256", "inventory_snapshot_id"):
+    for name in ("model_facts_sha256", "inventory_snapshot_id"):
         assert sha256_of(workshop.decisions.find_document(inputs[name])) == inputs[name]
+    request = workshop.decisions.find_decision(decision.decision_id).request_document
+    assert sha256_of(json.loads(request)) == inputs["request_sha256"]
+    assert canonical_json(json.loads(request)) == request
+
+
+def test_what_is_filled_in_is_canonical(decision):
+    for item in (decision.body["chosen"], *decision.body["alternatives"]):
+        assert canonical_json(item.read()) == item.text
 
 
 def test_what_was_assumed_is_said_aloud(decision):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from planner.domain.canonical import canonical_json
+from planner.domain.canonical import as_plain, canonical_json
 from planner.domain.choose.candidates import enumerate_candidates
 from planner.domain.choose.decide import decide
 from planner.domain.errors import BadInput
@@ -161,7 +161,23 @@ def test_layers_in_host_memory_are_no_way_out_where_that_is_too_small(plan_input
 
 
 def test_the_body_is_json_as_it_stands(qwen_plan):
-    assert json.dumps(qwen_plan, allow_nan=False)
+    assert json.dumps(as_plain(qwen_plan), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "card", "count"),
+    [
+        pytest.param("Qwen/Qwen2.5-72B", "NVIDIA RTX A6000", 2, id="published checkpoints"),
+        pytest.param("Qwen/Qwen2.5-0.5B", "NVIDIA H100 80GB SXM5", 1, id="a small model"),
+        pytest.param("openai/gpt-oss-20b", "NVIDIA GeForce RTX 4090", 2, id="released in four bits"),
+        pytest.param("Qwen/Qwen2.5-72B", "Apple M2 Max 96GB", 1, id="unified memory"),
+    ],
+)
+def test_what_is_filled_in_is_canonical(plan_inputs, catalogue_model, a_target, model_id, card, count):
+    body = decide(plan_inputs(catalogue_model(model_id), a_target(card, count=count), schemes=()))
+    assert body["alternatives"]
+    for item in (body["chosen"], *body["alternatives"]):
+        assert canonical_json(item.read()) == item.text
 
 
 @pytest.mark.parametrize(

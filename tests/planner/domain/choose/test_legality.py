@@ -4,13 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from planner.domain.choose.candidates import enumerate_candidates
 from planner.domain.choose.legality import least_able
 from planner.domain.choose.predictor import Predictor
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
-from planner.domain.facts.tensors import tensor_layout
+
+
+def key_of(candidate):
+    return (
+        *(candidate.scheme.name, candidate.method, candidate.engine, candidate.group_size),
+        *(candidate.placement, candidate.prebuilt is not None),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -20,17 +25,10 @@ def judge(plan_inputs):
     def build(model, target, *, context=8192, concurrency=4, **request):
         inputs = plan_inputs(model, target, **request)
         workload = Workload(context_tokens=context, concurrency=concurrency)
-        predictor = Predictor(inputs, tensor_layout(model), workload)
+        predictor = Predictor(inputs, workload)
         return {
-            (
-                candidate.scheme.name,
-                candidate.method,
-                candidate.engine,
-                candidate.group_size,
-                candidate.placement,
-                candidate.prebuilt is not None,
-            ): predictor.judge(candidate).verdict
-            for candidate in enumerate_candidates(inputs.request, model, target, inputs.tables)
+            key_of(prospect.candidate): predictor.judge(prospect).verdict
+            for prospect in predictor.list_prospects()
         }
 
     return build

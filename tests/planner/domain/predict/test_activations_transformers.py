@@ -6,8 +6,8 @@ from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 from planner.domain.facts.torch_allocator import unsplit_rest, unsplit_rests
 from planner.domain.predict.activations_transformers import Share, predict_torch_peak
-from planner.domain.predict.memory import predict_memory
-from planner.domain.predict.seats import seat_devices
+from planner.domain.predict.memory import predict_memory, weigh
+from planner.domain.predict.seats import divide, seat_devices
 from planner.domain.predict.transformers_versions import constants_of_version
 from planner.domain.units import MIB
 
@@ -23,20 +23,17 @@ def peak_mib(catalogue_model, tables, a_target):
         constants = dict(constants_of_version(tables.memory, "transformers", version))
         tokens = constants["transformers", "batched_tokens"]
         constants["transformers", "batched_tokens"] = type(tokens)(prompt, prompt, prompt, "the row's prompt")
+        stored = tables.schemes[scheme, form]
+        division = divide(
+            catalogue_model(f"Qwen/{name}"),
+            "transformers",
+            Placement(),
+            a_target(card).devices,
+            is_gguf=stored.is_gguf_mix,
+        )
+        workload = Workload(context_tokens=prompt + GENERATED, concurrency=1)
         estimate = predict_memory(
-            seat_devices(
-                catalogue_model(f"Qwen/{name}"),
-                engine="transformers",
-                placement=Placement(),
-                devices=a_target(card).devices,
-                workload=Workload(context_tokens=prompt + GENERATED, concurrency=1),
-                kv_dtype="auto",
-                constants=constants,
-                is_gguf=tables.schemes[scheme, form].is_gguf_mix,
-            ),
-            tables.schemes[scheme, form],
-            128,
-            gguf=tables.gguf,
+            seat_devices(division, workload, "auto", constants), weigh(division, stored, 128, tables.gguf)
         )
         low, high = estimate.all_devices_low_bytes, estimate.all_devices_high_bytes
         return estimate.all_devices_bytes / MIB, (low / MIB, high / MIB)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 from planner.domain.predict.kv_cache import KV_DTYPE_BYTES, kv_bytes_per_token
-from planner.domain.predict.memory import predict_memory
-from planner.domain.predict.seats import seat_devices, usable_bytes
+from planner.domain.predict.memory import predict_memory, weigh
+from planner.domain.predict.seats import divide, seat_devices, usable_bytes
 
 GGUF_BY_BITS = ("Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 
@@ -32,21 +32,18 @@ def memory_of(tables, a_model, a_target):
         concurrency=4,
         kv_dtype="auto",
     ):
-        model = model or a_model()
+        stored = tables.schemes[scheme, form]
+        division = divide(
+            model or a_model(),
+            engine,
+            placement or Placement(),
+            devices or a_target().devices,
+            is_gguf=stored.is_gguf_mix,
+        )
+        workload = Workload(context_tokens=context, concurrency=concurrency)
         return predict_memory(
-            seat_devices(
-                model,
-                engine=engine,
-                placement=placement or Placement(),
-                devices=devices or a_target().devices,
-                workload=Workload(context_tokens=context, concurrency=concurrency),
-                kv_dtype=kv_dtype,
-                constants=tables.memory,
-                is_gguf=tables.schemes[scheme, form].is_gguf_mix,
-            ),
-            tables.schemes[scheme, form],
-            group_size,
-            gguf=tables.gguf,
+            seat_devices(division, workload, kv_dtype, tables.memory),
+            weigh(division, stored, group_size, tables.gguf),
         )
 
     return estimate

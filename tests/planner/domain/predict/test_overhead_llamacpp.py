@@ -1,39 +1,38 @@
 """What an AMD driver counts, as `evidence/memory_truth.csv` has it, and what ggml's buffers leave of it."""
 
+from functools import partial
+
 import pytest
 
 from planner.domain.facts.kernels import Placement
 from planner.domain.facts.request import Workload
 from planner.domain.predict.llamacpp_builds import constants_of_build
-from planner.domain.predict.memory import predict_memory
-from planner.domain.predict.seats import seat_devices
+from planner.domain.predict.memory import predict_memory, weigh
+from planner.domain.predict.seats import divide, seat_devices
 
 MIB = 2**20
 
 
 @pytest.fixture(scope="session")
-def on_strix_halo(tables, catalogue_model, a_device):
-    """The estimate of one of its benchmark's runs, one sequence."""
+def on_card(tables, catalogue_model, a_device):
+    """The estimate of one sequence in a build of llama.cpp."""
 
-    def predict(model, scheme, context, version):
-        card = a_device("AMD Strix Halo (Ryzen AI Max, Radeon 8060S) 128GB")
+    def predict(card, model, scheme, context, version):
+        division = divide(catalogue_model(model), "llama.cpp", Placement(), (a_device(card),), is_gguf=True)
+        workload = Workload(context_tokens=context, concurrency=1)
+        constants = constants_of_build(tables.memory, "llama.cpp", version)
         return predict_memory(
-            seat_devices(
-                catalogue_model(model),
-                engine="llama.cpp",
-                placement=Placement(),
-                devices=(card,),
-                workload=Workload(context_tokens=context, concurrency=1),
-                kv_dtype="f16",
-                constants=constants_of_build(tables.memory, "llama.cpp", version),
-                is_gguf=True,
-            ),
-            tables.schemes[scheme, "gguf"],
-            None,
-            gguf=tables.gguf,
+            seat_devices(division, workload, "f16", constants),
+            weigh(division, tables.schemes[scheme, "gguf"], None, tables.gguf),
         )
 
     return predict
+
+
+@pytest.fixture(scope="session")
+def on_strix_halo(on_card):
+    """The estimate of one of its benchmark's runs."""
+    return partial(on_card, "AMD Strix Halo (Ryzen AI Max, Radeon 8060S) 128GB")
 
 
 @pytest.mark.parametrize(
@@ -80,23 +79,9 @@ def test_a_backend_that_nobody_said_lies_between_those_that_were(on_strix_halo):
     assert unsaid.total_high_bytes >= max(vulkan.total_bytes, hip.total_bytes)
 
 
-def test_a_small_mac_runs_what_it_was_measured_running(tables, catalogue_model, a_device):
+def test_a_small_mac_runs_what_it_was_measured_running(on_card):
     """evidence/speed.csv: Meta-Llama-3-8B Q4_K_M on an M1 with 8 GB, build 2797, 512 tokens."""
-    found = predict_memory(
-        seat_devices(
-            catalogue_model("meta-llama/Meta-Llama-3-8B"),
-            engine="llama.cpp",
-            placement=Placement(),
-            devices=(a_device("Apple M1 8GB"),),
-            workload=Workload(context_tokens=512, concurrency=1),
-            kv_dtype="f16",
-            constants=constants_of_build(tables.memory, "llama.cpp", "858f6b73 (2797)"),
-            is_gguf=True,
-        ),
-        tables.schemes["Q4_K_M", "gguf"],
-        None,
-        gguf=tables.gguf,
-    )
+    found = on_card("Apple M1 8GB", "meta-llama/Meta-Llama-3-8B", "Q4_K_M", 512, "858f6b73 (2797)")
     # its log's buffers: 4403.50 MiB of weights, 64 of cache, 258.5 of compute
     buffers = found.weights_bytes + found.kv_cache_bytes + found.activation_bytes
     assert buffers == pytest.approx((4403.5 + 64 + 258.5) * MIB, abs=0.1 * MIB)

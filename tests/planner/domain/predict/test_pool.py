@@ -5,7 +5,6 @@ import pytest
 from planner.domain.predict.constants import Constant
 from planner.domain.predict.extras import NO_EXTRAS
 from planner.domain.predict.kv_cache import kv_bytes_by_layer, kv_bytes_per_layer_token
-from planner.domain.predict.overhead import NOTHING
 from planner.domain.predict.pool import cost_of_token, tokens_in
 from planner.domain.units import GIB
 
@@ -63,7 +62,7 @@ def test_since_0_21_a_window_holds_itself_and_one_batch(cost_of):
 )
 def test_gemma_4_gained_ninefold(cost_of, by_request, batch, printed):
     cost = cost_of("google/gemma-4-31B-it", context=131_072, by_request=by_request, batch=batch)
-    _, likely, _ = tokens_in(50 * GIB, NOTHING, cost, "vllm")
+    _, likely, _ = tokens_in(50 * GIB, (0, 0, 0), cost, "vllm")
     assert likely == pytest.approx(printed, rel=0.06)
 
 
@@ -87,7 +86,6 @@ def test_engines_without_groups_keep_windows_beside(cost_of):
 
 def test_tokens_come_in_whole_blocks_and_never_below_none(cost_of):
     cost = cost_of("meta-llama/Llama-3.1-8B", context=8192)
-    working = Constant(1 * GIB, 2 * GIB, 20 * GIB, "a test")
-    low, likely, high = tokens_in(10 * GIB, working, cost, "vllm")
+    low, likely, high = tokens_in(10 * GIB, (1 * GIB, 2 * GIB, 20 * GIB), cost, "vllm")
     assert (low, likely, high) == (0, 8 * GIB // 131_072, 9 * GIB // 131_072)
     assert likely % 16 == 0
