@@ -258,7 +258,7 @@ def _newest_constants(tables: Tables, engine: str, device: Device) -> MemoryCons
 @lru_cache(maxsize=16384)
 def _job_of(prospect: Prospect, tables: Tables, evidence: EvidenceBase) -> JobCost:
     """Cost of making it; nothing for 16 bits as released, a download for what exists."""
-    candidate, model, device = prospect.candidate, prospect.model, prospect.device
+    candidate, model, device = prospect.candidate, prospect.model, prospect.devices[0]
     if candidate.backend is None:
         return replace(NOTHING_TO_MAKE, disk_bytes=0 if model.path else prospect.artifact_bytes)
     return predict_job_cost(

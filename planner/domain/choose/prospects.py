@@ -26,8 +26,8 @@ class Prospect:
 
     candidate: Candidate
     model: ModelFacts
-    device: Device
-    """The target's first."""
+    devices: tuple[Device, ...]
+    """Those of the target that its placement uses."""
     division: Division
     weights: Weights
     stored: StoredBytes
@@ -79,9 +79,8 @@ def look_at(
     """The prospect of one candidate; schemes in `named` are judged by no policy."""
     scheme, place = candidate.scheme, candidate.placement
     own = _pad(model, candidate.intermediate_size)
-    division = divide(
-        own, candidate.engine, place, target.devices[: place.devices], is_gguf=scheme.is_gguf_mix
-    )
+    used = target.devices[: place.devices]
+    division = divide(own, candidate.engine, place, used, is_gguf=scheme.is_gguf_mix)
     stored = stored_bytes(own, scheme, candidate.group_size, tables.gguf)
     weights = weigh(division, scheme, candidate.group_size, tables.gguf)
     layout = tensor_layout(model)
@@ -93,7 +92,7 @@ def look_at(
     return Prospect(
         candidate=candidate,
         model=model,
-        device=target.devices[0],
+        devices=used,
         division=division,
         weights=weights,
         stored=stored,
@@ -104,6 +103,20 @@ def look_at(
             size <= span.device.available_bytes
             for span, size in zip(division.spans, weights.by_span, strict=True)
         ),
+    )
+
+
+def move_to_host(prospect: Prospect, layers: int, tables: Tables) -> Prospect:
+    """The prospect with its first layers in host memory; what loads it and what it stores stay as they are."""
+    candidate, division = prospect.candidate, prospect.division
+    place = replace(candidate.placement, offload=layers)
+    devices = prospect.devices
+    moved = divide(division.model, candidate.engine, place, devices, is_gguf=candidate.scheme.is_gguf_mix)
+    return replace(
+        prospect,
+        candidate=replace(candidate, placement=place),
+        division=moved,
+        weights=weigh(moved, candidate.scheme, candidate.group_size, tables.gguf),
     )
 
 

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from planner.domain.choose.candidates import Candidate
 from planner.domain.choose.objective import HEADROOM, rank
 from planner.domain.choose.predictor import Judged, PlanInputs, Predictor
-from planner.domain.choose.prospects import list_prospects
+from planner.domain.choose.prospects import Prospect, list_prospects, move_to_host
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.request import Request, make_workload
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
@@ -89,11 +88,14 @@ def _layers_on_the_host(inputs: PlanInputs) -> list[dict[str, Any]]:
     workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
     predictor = Predictor(inputs, workload)
     whole = [
-        prospect.candidate
+        prospect
         for prospect in predictor.list_prospects()
-        if prospect.candidate.engine in LLAMACPP_FAMILY and prospect.candidate.placement.dp == 1
+        if prospect.candidate.engine in LLAMACPP_FAMILY
+        and prospect.candidate.placement.dp == 1
+        and prospect.standing.loading.status == "legal"
+        and not prospect.standing.is_refused
     ]
-    judged = [_fewest_on_host(predictor, candidate) for candidate in whole]
+    judged = [_fewest_on_host(predictor, prospect) for prospect in whole]
     legal = [predictor.score(item) for item in judged if item is not None]
     ranking = rank(legal, inputs.request.objective, inputs.request.schemes)
     if not ranking.admitted:
@@ -106,7 +108,7 @@ def _layers_on_the_host(inputs: PlanInputs) -> list[dict[str, Any]]:
     return [{"change": change, "target": inputs.target.label, "candidate": best.candidate.label}]
 
 
-def _fewest_on_host(predictor: Predictor, whole: Candidate) -> Judged | None:
+def _fewest_on_host(predictor: Predictor, whole: Prospect) -> Judged | None:
     """The candidate with the fewest layers in host memory that leave headroom; None when none do.
 
     What is too much falls nearly in a line with the layers that leave: the first guess is where the line from all
@@ -114,15 +116,14 @@ def _fewest_on_host(predictor: Predictor, whole: Candidate) -> Judged | None:
     """
 
     def put_on_host(layers: int) -> Judged:
-        place = replace(whole.placement, offload=layers)
-        return predictor.judge(predictor.look_at(replace(whole, placement=place)))
+        return predictor.judge(move_to_host(whole, layers, predictor.inputs.tables))
 
     most = predictor.inputs.model.num_layers
     found = put_on_host(most)
     if not _leaves_headroom(found):
         return None
     too_few, enough = 0, most
-    now, then = (_excess(memory) for memory in (predictor.memory_of(predictor.look_at(whole)), found.memory))
+    now, then = (_excess(memory) for memory in (predictor.memory_of(whole), found.memory))
     guess = min(most - 1, max(1, math.ceil(most * now / (now - then)))) if now > then else most // 2
     while enough - too_few > 1:
         judged = put_on_host(guess)

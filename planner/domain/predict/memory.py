@@ -26,7 +26,7 @@ from planner.domain.predict.activations_transformers import ENGINE as TRANSFORME
 from planner.domain.predict.activations_transformers import Share, predict_torch_peak
 from planner.domain.predict.constants import Constant
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
-from planner.domain.predict.overhead_llamacpp import predict_driver_bytes
+from planner.domain.predict.overhead_llamacpp import DriverTerms
 from planner.domain.predict.pool import tokens_in
 from planner.domain.predict.seats import Division, Seat, Seating, Span
 
@@ -152,7 +152,7 @@ def predict_memory(
     for seat, stored in zip(seating.seats, weights.by_span, strict=True):
         held = stored + beside
         activation = _activation(seating, seat, weights)
-        in_share, everywhere = seat.overhead or _driver_bytes(seating, seat, held, weights.on_host)
+        in_share, everywhere = _overhead(seat, held, weights.on_host)
         working_low, working_high = activation.low + in_share.low, activation.high + in_share.high
         fixed = held + seat.kv_cache
         usable = seat.usable
@@ -214,17 +214,11 @@ def _activation(seating: Seating, seat: Seat, weights: Weights) -> Constant:
     )
 
 
-def _driver_bytes(seating: Seating, seat: Seat, held: int, on_host: int) -> tuple[Constant, Constant]:
-    """Overhead of llama.cpp on accelerators, all of it in its share."""
-    driver = predict_driver_bytes(
-        seating.division.model,
-        seating.division.engine,
-        seat.span.device,
-        is_split=seating.division.placement.pp > 1,
-        held_bytes=held + seat.kv_cache,
-        embedding_bytes=on_host if seat.span.first == 0 else 0,
-        constants=seating.constants,
-    )
+def _overhead(seat: Seat, held: int, on_host: int) -> tuple[Constant, Constant]:
+    """Within the engine's share, and everywhere; of llama.cpp on accelerators all of it is in its share."""
+    if not isinstance(seat.overhead, DriverTerms):
+        return seat.overhead
+    driver = seat.overhead.add_up(held + seat.kv_cache, on_host if seat.span.first == 0 else 0)
     return driver, driver
 
 

@@ -13,6 +13,8 @@ model only; what a prompt without flash attention takes from HIP's pool beyond 2
 gpt-oss-20b) is not modelled.
 """
 
+from dataclasses import dataclass
+
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.model import ModelFacts
 from planner.domain.predict.constants import Constant, MemoryConstants
@@ -21,38 +23,49 @@ from planner.domain.units import GIB
 CONVERTED_BYTES = 2
 
 
-def predict_driver_bytes(
-    model: ModelFacts,
-    engine: str,
-    device: Device,
-    *,
-    is_split: bool,
-    held_bytes: int,
-    embedding_bytes: int,
-    constants: MemoryConstants,
-) -> Constant:
-    """Bytes beside weights, KV cache and compute buffer on one device that holds `held_bytes` of those."""
+@dataclass(frozen=True, slots=True)
+class DriverTerms:
+    """What a driver counts on one device, by what it grows with. Bytes, and shares of bytes."""
+
+    own: Constant
+    """Context and graphs."""
+    page_tables: Constant
+    converted: Constant
+    embedding: Constant
+
+    def add_up(self, held_bytes: int, embedding_bytes: int) -> Constant:
+        """Bytes beside weights, KV cache and compute buffer on a device that holds `held_bytes` of those."""
+        pages, converted, embedding = self.page_tables, self.converted, self.embedding
+        return Constant(
+            self.own.low + pages.low * held_bytes + converted.low + embedding.low * embedding_bytes,
+            self.own.likely
+            + pages.likely * held_bytes
+            + converted.likely
+            + embedding.likely * embedding_bytes,
+            self.own.high + pages.high * held_bytes + converted.high + embedding.high * embedding_bytes,
+            self.own.source,
+        )
+
+
+def find_driver_terms(
+    model: ModelFacts, engine: str, device: Device, *, is_split: bool, constants: MemoryConstants
+) -> DriverTerms:
+    """The terms of one device, which every scheme and workload shares."""
     context = _term(constants, engine, device, "context_parallel" if is_split else "context_single")
     graphs = _term(constants, engine, device, "graphs")
-    total = Constant(
-        (context.low + graphs.low) * GIB,
-        (context.likely + graphs.likely) * GIB,
-        (context.high + graphs.high) * GIB,
-        context.source,
+    matrix = CONVERTED_BYTES * widest_matrix(model)
+    share = _term(constants, engine, device, "converted_matrices")
+    return DriverTerms(
+        own=Constant(
+            (context.low + graphs.low) * GIB,
+            (context.likely + graphs.likely) * GIB,
+            (context.high + graphs.high) * GIB,
+            context.source,
+        ),
+        page_tables=_term(constants, engine, device, "page_tables"),
+        converted=Constant(share.low * matrix, share.likely * matrix, share.high * matrix, share.source),
+        embedding=_term(constants, engine, device, "counted_embedding"),
     )
-    for term, size in (
-        ("page_tables", held_bytes),
-        ("converted_matrices", CONVERTED_BYTES * widest_matrix(model)),
-        ("counted_embedding", embedding_bytes),
-    ):
-        share = _term(constants, engine, device, term)
-        total = Constant(
-            total.low + share.low * size,
-            total.likely + share.likely * size,
-            total.high + share.high * size,
-            total.source,
-        )
-    return total
 
 
 def widest_matrix(model: ModelFacts) -> int:

@@ -25,6 +25,7 @@ from planner.domain.predict.extras import NO_EXTRAS, Extras
 from planner.domain.predict.kv_cache import cache_rules, kv_bytes_by_layer, kv_bytes_per_layer_token
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
 from planner.domain.predict.overhead import context_before_share, graphs_outside, predict_overhead
+from planner.domain.predict.overhead_llamacpp import DriverTerms, find_driver_terms
 from planner.domain.predict.pool import TokenCost, cost_of_token
 
 LAYER_SPLIT = LLAMACPP_FAMILY | {TRANSFORMERS}
@@ -70,9 +71,9 @@ class Seat:
     usable: int
     activation: Constant | None
     """None for transformers, whose peak depends on the weights."""
-    overhead: tuple[Constant, Constant] | None
-    """Within the engine's share of the card, and everywhere; None for llama.cpp on accelerators, which depends on
-    what is held."""
+    overhead: tuple[Constant, Constant] | DriverTerms
+    """Within the engine's share of the card, and everywhere; of llama.cpp on accelerators what grows with what is
+    held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -146,6 +147,16 @@ def seat_devices(
             constants=constants,
         )
 
+    @cache
+    def beside(device: Device) -> tuple[Constant, Constant] | DriverTerms:
+        if engine in LLAMACPP_FAMILY and device.kind != "cpu":
+            is_split = placement.pp > 1
+            return find_driver_terms(model, engine, device, is_split=is_split, constants=constants)
+        return (
+            predict_overhead(engine, placement, device, constants, in_share=True),
+            predict_overhead(engine, placement, device, constants),
+        )
+
     seats = []
     for span in division.spans:
         device, end = span.device, span.first + span.layers
@@ -160,12 +171,6 @@ def seat_devices(
             extras=extras,
             constants=constants,
         )
-        overhead = None
-        if engine not in LLAMACPP_FAMILY or device.kind == "cpu":
-            overhead = (
-                predict_overhead(engine, placement, device, constants, in_share=True),
-                predict_overhead(engine, placement, device, constants),
-            )
         seats.append(
             Seat(
                 span=span,
@@ -175,7 +180,7 @@ def seat_devices(
                 cost=cost,
                 usable=max(0, usable_bytes(device, engine, constants) - lost),
                 activation=None if engine == TRANSFORMERS else works(span.is_opening, span.is_last),
-                overhead=overhead,
+                overhead=beside(device),
             )
         )
     return Seating(
