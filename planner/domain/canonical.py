@@ -4,7 +4,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from json.encoder import encode_basestring
-from typing import Any, NewType
+from operator import itemgetter
+from types import MappingProxyType
+from typing import Any
 
 PLAIN = frozenset({str, int, bool, type(None)})
 """Types that rounding leaves as they are."""
@@ -12,7 +14,7 @@ MARK = "\x00"
 """Stands in a text for a part that is written already."""
 
 
-Json = NewType("Json", str)
+Json = str
 """Canonical JSON of some value."""
 
 
@@ -44,41 +46,41 @@ class Written(Mapping[str, Any]):
 class Form:
     """A JSON object whose names are known beforehand: its canonical text is filled in, not written name by name."""
 
-    def __init__(self, *names: str) -> None:
-        self._names = tuple(sorted(names))
-        self._text = "{" + ",".join(f"{quote(name)}:%s" for name in self._names) + "}"
+    def __init__(self, *names: str, filled: Mapping[str, Json | int] = MappingProxyType({})) -> None:
+        every = sorted({*names, *filled})
+        texts = {name: str(value).replace("%", "%%") for name, value in filled.items()}
+        self._text = "{" + ",".join(f"{quote(name)}:{texts.get(name, '%s')}" for name in every) + "}"
+        self._filled = filled
+        self._names = tuple(name for name in every if name not in filled)
+        self._pick = itemgetter(*self._names) if self._names else lambda _: ()
 
     def fill(self, **values: Json | int) -> Json:
         """The text with a value for each name; whole numbers as they are, all else in canonical JSON."""
-        return Json(self._text % tuple([values[name] for name in self._names]))
+        return self._text % self._pick(values)
 
     def fill_some(self, **values: Json | int) -> "Form":
         """The form with some of its values filled in for good."""
-        form = Form()
-        form._names = tuple(name for name in self._names if name not in values)
-        texts = [str(values[name]).replace("%", "%%") if name in values else "%s" for name in self._names]
-        form._text = self._text.replace("%%", "%%%%") % tuple(texts)
-        return form
+        return Form(*self._names, filled={**self._filled, **values})
 
 
 def quote(text: str | None) -> Json:
     """A string, or null."""
-    return Json("null" if text is None else encode_basestring(text))
+    return "null" if text is None else encode_basestring(text)
 
 
 def number(value: float | None) -> Json:
     """A number with six significant digits, or null."""
     if value is None:
-        return Json("null")
+        return "null"
     text = f"{value:.6g}"
     if "e" in text:
-        return Json(repr(float(text)))
-    return Json(text if "." in text else text + ".0")
+        return repr(float(text))
+    return text if "." in text else text + ".0"
 
 
 def whole(value: int | None) -> Json:
     """A whole number, or null."""
-    return Json("null" if value is None else str(value))
+    return "null" if value is None else str(value)
 
 
 def canonical_json(value: Any) -> Json:
@@ -103,11 +105,11 @@ def write_rounded(value: Any) -> Json:
 
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=put_off)
     if not written:
-        return Json(text)
+        return text
     around = text.split(json.dumps(MARK))
     if len(around) != len(written) + 1:  # somebody's own text is the mark
         return write_rounded(as_plain(value))
-    return Json(around[0] + "".join(part + after for part, after in zip(written, around[1:], strict=True)))
+    return around[0] + "".join(part + after for part, after in zip(written, around[1:], strict=True))
 
 
 def as_plain(value: Any) -> Any:

@@ -104,7 +104,7 @@ def describe_candidate(
     return Written(
         form.fill(
             memory=describe_memory(scored.memory).text,
-            quality=Json("{" + ",".join(qualities) + "}"),
+            quality="{" + ",".join(qualities) + "}",
             speed=describe_speed(scored.speed).text,
             job=describe_job(scored.job).text,
             serve=quote(serve_command(candidate, model, model_id, target, workload)),
@@ -168,7 +168,7 @@ def describe_memory(memory: MemoryEstimate) -> Written:
             total_bytes=memory.total_bytes,
             usable_bytes=memory.usable_bytes,
             headroom_bytes=memory.headroom_bytes,
-            fits=Json("true" if memory.fits else "false"),
+            fits="true" if memory.fits else "false",
             kv_capacity_tokens=memory.kv_capacity_tokens,
             all_devices_bytes=memory.all_devices_bytes,
             host_bytes=memory.host_bytes,
@@ -184,7 +184,7 @@ def describe_memory(memory: MemoryEstimate) -> Written:
 
 
 def _pair(low: int, high: int) -> Json:
-    return Json(f"[{low},{high}]")
+    return f"[{low},{high}]"
 
 
 @lru_cache(maxsize=4096)
@@ -225,7 +225,7 @@ def describe_speed(speed: SpeedPrediction) -> Written:
             total_tokens_per_s=number(speed.total_tokens_per_s),
             ttft_ms=number(speed.ttft_ms),
             itl_ms=number(speed.itl_ms),
-            intervals=Json("{" + ",".join(intervals) + "}"),
+            intervals="{" + ",".join(intervals) + "}",
             n_measurements=speed.count,
             sources=_list(speed.sources),
             basis=quote(speed.basis),

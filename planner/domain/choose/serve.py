@@ -33,6 +33,7 @@ def _join(words: Iterable[str]) -> str:
     return " ".join(map(_quote, words))
 
 
+@lru_cache(maxsize=4096)
 def artifact_name(candidate: Candidate, model_id: str) -> str:
     """Folder or file name of the artifact."""
     base = model_id.rstrip("/").rsplit("/", 1)[-1].lower()
