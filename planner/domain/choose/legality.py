@@ -118,8 +118,10 @@ def judge_load(load: Load, tables: Tables) -> Verdict:
 
 def _version_findings(load: Load, tables: Tables) -> list[Finding]:
     """Unknown where the engine is newer than every version whose sources were read."""
+    if load.version is None:
+        return []
     read = [rule.read_in for rule in tables.rulebook.rules_of(load.engine) if rule.read_in]
-    if load.version is None or not read or not is_newer_than(load.version, max(read)):
+    if not read or not is_newer_than(load.version, max(read)):
         return []
     return [
         Finding(
