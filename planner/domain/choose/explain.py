@@ -226,7 +226,7 @@ def describe_speed(speed: SpeedPrediction) -> Written:
             ttft_ms=number(speed.ttft_ms),
             itl_ms=number(speed.itl_ms),
             intervals="{" + ",".join(intervals) + "}",
-            n_measurements=speed.count,
+            n_measurements=speed.n_measurements,
             sources=_list(speed.sources),
             basis=quote(speed.basis),
         )

@@ -31,9 +31,9 @@ LOSS_TIE = 0.004
 SOURCE = "DESIGN: how it chooses"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scored:
-    """A candidate with everything that was found and predicted about it."""
+    """A candidate with everything that was found and predicted about it. Told apart by identity."""
 
     candidate: Candidate
     verdict: Verdict

@@ -14,6 +14,7 @@ yet, which is what the width of the interval says.
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from planner.domain.facts.engine_weights import engine_rank_bytes, is_repacked
 from planner.domain.facts.gguf import GgufTables, find_dynamic
@@ -34,8 +35,7 @@ SHARE_BESIDE_SYSTEM = 0.9
 """Assumed: what an operating system leaves of unified memory to a model's device and host parts together."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryEstimate:
+class MemoryEstimate(NamedTuple):
     """Bytes on the worst single device; `low` and `high` bound the total."""
 
     device: str
@@ -116,21 +116,6 @@ def weigh(division: Division, scheme: Scheme, group_size: int | None, gguf: Gguf
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Filled:
-    """A seat with what its device needs, and the low and high end of what that adds up to. Bytes."""
-
-    seat: Seat
-    weights: int
-    activation: Constant
-    everything: Constant
-    """Overhead that the driver counts, inside the engine's share or not."""
-    likely_overhead: float
-    usable: int
-    low: int
-    high: int
-
-
 def predict_memory(
     seating: Seating, weights: Weights, *, host_ram_bytes: int | None = None
 ) -> MemoryEstimate:
@@ -146,7 +131,8 @@ def predict_memory(
     is_beside = (engine, "working_outside") in constants
     less, more, beside = weights.less, weights.more, seating.extras.weights_bytes
 
-    worst: _Filled | None = None
+    worst: tuple[Seat, int, Constant, Constant, Constant, int, int, int] | None = None
+    most_over = 0
     all_devices = all_low = all_high = 0
     capacities = []
     for seat, stored in zip(seating.seats, weights.by_span, strict=True):
@@ -162,37 +148,39 @@ def predict_memory(
             capacities.append(tokens_in(usable - held, counted, seat.cost, engine))
         if is_beside:
             usable = min(seat.span.device.available_bytes, usable + int(working_high))
-        low = int(fixed - stored * less + working_low)
-        high = int(fixed + spare * seat.kv_cache + stored * more + working_high)
-        if worst is None or usable - high < worst.usable - worst.high:
-            worst = _Filled(seat, held, activation, everywhere, in_share.likely, usable, low, high)
+        lightest, heaviest = fixed - stored * less, fixed + stored * more
+        low, high = int(lightest + working_low), int(heaviest + spare * seat.kv_cache + working_high)
+        if worst is None or high - usable > most_over:
+            most_over = high - usable
+            worst = (seat, held, activation, in_share, everywhere, usable, low, high)
         copies = seat.span.copies
         all_devices += (fixed + int(activation.likely)) * copies
-        all_low += int(fixed - stored * less + activation.low) * copies
-        all_high += int(fixed + stored * more + activation.high) * copies
+        all_low += int(lightest + activation.low) * copies
+        all_high += int(heaviest + activation.high) * copies
     assert worst is not None, "a placement has at least one stage"
+    seat, held, activation, in_share, everywhere, usable, low, high = worst
     # Where no layer grows with the context, only the model's own maximum bounds a sequence.
     longest = division.model.max_position * seating.sequences
     fewest, likely, most = map(min, zip(*capacities, strict=True)) if capacities else (longest,) * 3
     opening, placement = seating.seats[0].span.device, division.placement
     return MemoryEstimate(
-        device=worst.seat.span.device.label,
-        weights_bytes=worst.weights,
-        kv_cache_bytes=worst.seat.kv_cache,
-        activation_bytes=int(worst.activation.likely),
-        overhead_bytes=int(worst.likely_overhead),
-        total_low_bytes=worst.low,
-        total_high_bytes=worst.high,
-        usable_bytes=worst.usable,
+        device=seat.span.device.label,
+        weights_bytes=held,
+        kv_cache_bytes=seat.kv_cache,
+        activation_bytes=int(activation.likely),
+        overhead_bytes=int(in_share.likely),
+        total_low_bytes=low,
+        total_high_bytes=high,
+        usable_bytes=usable,
         kv_capacity_tokens=likely,
         capacity_bounds=(fewest, most),
         all_devices_bytes=all_devices,
         all_devices_low_bytes=all_low,
         all_devices_high_bytes=all_high,
         host_bytes=int((weights.on_host + seating.cache_on_host) * placement.dp),
-        host_usable_bytes=_host_usable(opening, worst.high, host_ram_bytes) if placement.offload else None,
-        activation_bounds=(int(worst.activation.low), int(worst.activation.high)),
-        overhead_bounds=(int(worst.everything.low), int(worst.everything.high)),
+        host_usable_bytes=_host_usable(opening, high, host_ram_bytes) if placement.offload else None,
+        activation_bounds=(int(activation.low), int(activation.high)),
+        overhead_bounds=(int(everywhere.low), int(everywhere.high)),
     )
 
 

@@ -53,10 +53,12 @@ def cost_of_token(
     constants: MemoryConstants,
 ) -> TokenCost:
     """The cost of a token in some layers, `by_layer` being what one sequence of `context` tokens keeps in each."""
-    growing = growing_layers(model)
-    full = [layer for layer in layers if growing[layer]]
-    other = [layer for layer in layers if not growing[layer] and by_layer[layer]]
     drafted, ranks = extras.kv_bytes_per_token, extras.context_parallel
+    growing = growing_layers(model)[layers.start : layers.stop]
+    if all(growing):
+        return TokenCost((per_token * len(layers) + drafted) / ranks)
+    full = [layer for layer in layers if growing[layer - layers.start]]
+    other = [layer for layer in layers if not growing[layer - layers.start] and by_layer[layer]]
     by_request = constants.get((engine, BY_REQUEST))
     if by_request is None or not other:
         beside = sequences * sum(by_layer[layer] for layer in other)
@@ -87,12 +89,15 @@ def tokens_in(
 
     `working` is in bytes: at least, likely and at most.
     """
-    block = BLOCK_TOKENS.get(engine, 1) if engine == "vllm" else 1
-    least, likely, most = (
-        max(0, int((free - cost.bytes_beside - used) / cost.bytes_per_token) // block * block)
-        for used in working
+    block = BLOCK_TOKENS["vllm"] if engine == "vllm" else 1
+    free -= cost.bytes_beside
+    each = cost.bytes_per_token
+    least, likely, most = working
+    return (
+        max(0, int((free - most) / each) // block * block),
+        max(0, int((free - likely) / each) // block * block),
+        max(0, int((free - least) / each) // block * block),
     )
-    return most, likely, least
 
 
 def _window_bytes(

@@ -13,7 +13,8 @@ cache hits, queueing. Known error: see the interval; it is the spread of the mea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from planner.domain.facts.evidence import Efficiency, EvidenceBase, size_class
 from planner.domain.facts.hardware import Device
@@ -39,8 +40,7 @@ BUS_BYTES_PER_S = 12e9
 """Assumed likewise: PCIe 3.0 x16 less its protocol."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeedPrediction:
+class SpeedPrediction(NamedTuple):
     """Tokens a second and milliseconds; None where nothing is known."""
 
     decode_tokens_per_s: float | None
@@ -54,7 +54,7 @@ class SpeedPrediction:
     prefill_tokens_per_s: float | None
     ttft_ms: float | None
     itl_ms: float | None
-    count: int
+    n_measurements: int
     sources: tuple[str, ...]
     basis: str
 
@@ -99,7 +99,7 @@ def predict_speed(
             prefill_tokens_per_s=None,
             ttft_ms=None,
             itl_ms=None,
-            count=0,
+            n_measurements=0,
             sources=(),
             basis="insufficient",
         )
@@ -126,7 +126,7 @@ def predict_speed(
         prefill_tokens_per_s=prefill_rate,
         ttft_ms=ttft,
         itl_ms=1000 / steps[1],
-        count=decode.count,
+        n_measurements=decode.count,
         sources=decode.sources,
         basis="measured" if decode.device != "*" else "prior",
     )

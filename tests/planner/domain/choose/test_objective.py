@@ -65,7 +65,7 @@ def scored(tables):
             prefill_tokens_per_s=None,
             ttft_ms=None,
             itl_ms=None,
-            count=9,
+            n_measurements=9,
             sources=(),
             basis="measured",
         )
@@ -181,7 +181,7 @@ def test_what_was_named_is_admitted_whatever_it_loses(scored):
 
 
 def test_where_no_speed_is_known_fewer_bytes_read_stand_in(scored):
-    unknown = replace(scored().speed, total_tokens_per_s=None)
+    unknown = scored().speed._replace(total_tokens_per_s=None)
     found = rank(
         [
             scored("Q8_0", size=20_000, speed=10.0),
