@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator, Mapping
 from json.encoder import encode_basestring
 from operator import itemgetter
-from types import MappingProxyType
 from typing import Any
 
 PLAIN = frozenset({str, int, bool, type(None)})
@@ -46,7 +45,8 @@ class Written(Mapping[str, Any]):
 class Form:
     """A JSON object whose names are known beforehand: its canonical text is filled in, not written name by name."""
 
-    def __init__(self, *names: str, filled: Mapping[str, Json | int] = MappingProxyType({})) -> None:
+    def __init__(self, *names: str, filled: Mapping[str, Json | int] | None = None) -> None:
+        filled = filled or {}
         every = sorted({*names, *filled})
         texts = {name: str(value).replace("%", "%%") for name, value in filled.items()}
         self._text = "{" + ",".join(f"{quote(name)}:{texts.get(name, '%s')}" for name in every) + "}"

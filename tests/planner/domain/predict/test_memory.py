@@ -145,7 +145,7 @@ def test_layers_in_host_memory_are_no_way_around_unified_memory(memory_of, catal
 def test_offloaded_layers_must_fit_in_host_memory(memory_of):
     fitting = memory_of("F16", "gguf", None, engine="llama.cpp", placement=Placement(offload=4))
     assert fitting.fits
-    assert not replace(fitting, host_usable_bytes=fitting.host_bytes - 1).fits
+    assert not fitting._replace(host_usable_bytes=fitting.host_bytes - 1).fits
 
 
 def test_capacity_is_what_fits_beside_everything_else(memory_of):
