@@ -7,6 +7,7 @@ store. A token that may speak for others names a person in `On-Behalf-Of`; the r
 import hmac
 from typing import Any
 
+from anyio import to_thread
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -42,14 +43,19 @@ def make_guard(own_token: str, tokens: TokenStore) -> Guard:
     still has to be known.
     """
 
-    def check_token(
+    async def check_token(
         connection: ASGIConnection[BaseRouteHandler, Any, Any, Any], handler: BaseRouteHandler
     ) -> None:
         header = connection.headers.get("authorization", "")
         scope = handler.opt.get("scope")
         if scope is None and not header:
             return
-        caller = _find_caller(own_token, tokens, header, connection.headers.get("on-behalf-of", "").strip())
+        sent = _read_token(header)
+        person = connection.headers.get("on-behalf-of", "").strip()
+        if hmac.compare_digest(own_token.encode(), sent.encode()):
+            caller = _name_person(THE_OWNER, person, may_speak=True)
+        else:
+            caller = await to_thread.run_sync(_find_caller, tokens, sent, person)
         if scope not in {None, ANY_SCOPE}:
             check_scope(caller, scope)
         connection.state.caller = caller
@@ -77,13 +83,15 @@ def give_caller(request: Request[Any, Any, Any]) -> Caller:
     return caller if isinstance(caller, Caller) else Caller(name="nobody", scopes=frozenset())
 
 
-def _find_caller(own_token: str, tokens: TokenStore, header: str, person: str) -> Caller:
+def _read_token(header: str) -> str:
     kind, _, sent = header.partition(" ")
     sent = sent.strip()
     if kind.lower() != "bearer" or not sent:
         raise NotAuthorised("token.missing", "The request carries no token: Authorization: Bearer TOKEN.")
-    if hmac.compare_digest(own_token.encode(), sent.encode()):
-        return _name_person(THE_OWNER, person, may_speak=True)
+    return sent
+
+
+def _find_caller(tokens: TokenStore, sent: str, person: str) -> Caller:
     parts = split_token(sent)
     token = tokens.find_token(parts[0]) if parts else None
     if (

@@ -8,6 +8,7 @@ import difflib
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, NoReturn
 
 from planner.domain.errors import BadInput
@@ -99,6 +100,7 @@ def make_workload(request: Request, max_position: int, kind: DeviceKind) -> Work
     )
 
 
+@lru_cache(maxsize=1024)
 def parse_request(text: str) -> Request:
     """The request that a sentence states: model, `for` or `on`, devices, and options anywhere.
 
