@@ -4,6 +4,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
 
@@ -12,20 +13,27 @@ import click
 from planner import __version__
 from planner.cli.door import Session
 from planner.cli.failures import STOPPED, report_failure, report_unexpected, report_usage
+from planner.domain.choose.predictor import PlanInputs
 from planner.domain.errors import BitwrightError, MachineRefused
+from planner.domain.record.decision import WrittenBody
 from planner.live_server import LiveServer, find_live_server
 from planner.settings import Settings, read_settings
 from planner.usecases.workshop import Workshop
 
 
-def open_workshop(settings: Settings) -> Workshop:
+def open_workshop(settings: Settings, decide: Callable[[PlanInputs], WrittenBody] | None = None) -> Workshop:
     """Open the database of the home, load `data/` if it is new, and connect everything to it.
+
+    Args:
+        settings: where all lies.
+        decide: what decides; None: this process.
 
     Raises:
         MachineRefused: the home cannot be written or its database is held by another process.
     """
     from functools import partial
 
+    from planner.decide_processes import decide_here
     from planner.domain.facts.hardware_names import AcceleratorNames
     from planner.sources.catalog import Catalog
     from planner.sources.clock import SystemClock
@@ -67,6 +75,7 @@ def open_workshop(settings: Settings) -> Workshop:
         hosts=hosts,
         counts=CountStore(database),
         clock=clock,
+        decide=decide or decide_here,
         audit=partial(run_audit_query, database),
         together=database.transaction,
         cache=settings.cache,
@@ -92,6 +101,7 @@ def serve_home(
         BadInput: `service.no_token`, it is to listen beyond loopback and nobody was given a token.
     """
     from planner.api.service import check_exposure, run_service
+    from planner.decide_processes import DecideProcesses, count_processes
     from planner.usecases.claim_job import extend_leases, give_back_lapsed_jobs
 
     server = find_live_server(settings.home)
@@ -101,8 +111,11 @@ def serve_home(
             f"A service already owns {settings.home}: process {server.pid} at {server.url}. Use it, stop it, or "
             "give this one its own BITWRIGHT_HOME.",
         )
-    workshop = open_workshop(settings)
-    try:
+    with ExitStack() as opened:
+        decide = None
+        if parent_pid is None:  # a service that one command started plans one thing at a time
+            decide = opened.enter_context(closing(DecideProcesses(count_processes())))
+        workshop = opened.enter_context(closing(open_workshop(settings, decide)))
         check_exposure(workshop, host)
         if parent_pid is None:
             extend_leases(workshop)
@@ -117,8 +130,6 @@ def serve_home(
             token=token or secrets.token_urlsafe(24),
             on_ready=on_ready,
         )
-    finally:
-        workshop.close()
 
 
 class Bitwright(click.Group):

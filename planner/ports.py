@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from planner.domain.canonical import Json
 from planner.domain.choose.candidates import Tables
 from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.model_names import ModelMatch
 from planner.domain.facts.request_devices import DeviceAsk
 from planner.domain.facts.spellings import Spellings
-from planner.domain.record.decision import Decision
+from planner.domain.record.decision import Decision, Draft
 from planner.domain.record.host import Host
-from planner.domain.record.inputs import Document
 from planner.domain.record.job import Job, JobState
 from planner.domain.record.token import Token
 
@@ -89,14 +87,8 @@ class Inventory(Protocol):
 class DecisionStore(Protocol):
     """The chain of decisions and the inputs they stand on."""
 
-    def add_decision(
-        self,
-        body: Mapping[str, Any],
-        created_at: str,
-        request_document: Json | None = None,
-        documents: Sequence[Document] = (),
-    ) -> Decision:
-        """Seal and keep, with the request and the inputs it names."""
+    def add_decisions(self, drafts: Sequence[Draft], created_at: str) -> list[Decision]:
+        """Seal and keep, with the requests and the inputs they name; all or none."""
         ...
 
     def find_decision(self, decision_id: str) -> Decision:

@@ -21,7 +21,9 @@ from planner.api.jobs import JobController
 from planner.api.metrics import Latencies, MetricsController, Stopwatch
 from planner.api.plans import PlanController
 from planner.api.problems import make_problem_plugin
+from planner.api.recorder import Recorder
 from planner.api.tokens import TokenController
+from planner.decide_processes import count_processes
 from planner.usecases.workshop import Workshop
 
 BODY_LIMIT_BYTES = 16 * 1024**2
@@ -29,7 +31,7 @@ BODY_LIMIT_BYTES = 16 * 1024**2
 
 def make_app(workshop: Workshop, token: str, is_stopping: Callable[[], bool]) -> Litestar:
     """The service over a workshop; whoever has this token may do everything."""
-    latencies = Latencies()
+    latencies, recorder = Latencies(), Recorder(workshop, at_once=count_processes() + 1)
     return Litestar(
         route_handlers=[
             PlanController,
@@ -45,6 +47,7 @@ def make_app(workshop: Workshop, token: str, is_stopping: Callable[[], bool]) ->
         ],
         dependencies={
             "workshop": Provide(lambda: workshop, sync_to_thread=False),
+            "recorder": Provide(lambda: recorder, sync_to_thread=False),
             "latencies": Provide(lambda: latencies, sync_to_thread=False),
             "caller": Provide(give_caller, sync_to_thread=False),
             "is_stopping": Provide(lambda: is_stopping, sync_to_thread=False),

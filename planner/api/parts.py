@@ -6,11 +6,13 @@ from typing import Any
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from planner.api.recorder import Recorder
 from planner.domain.errors import BadInput
 from planner.domain.record.token import Caller
 from planner.usecases.workshop import Workshop
 
 InWorkshop = NamedDependency[SkipValidation[Workshop]]
+InRecorder = NamedDependency[SkipValidation[Recorder]]
 IsStopping = NamedDependency[SkipValidation[Callable[[], bool]]]
 """True once the service was asked to end: streams and long polls let go."""
 FromCaller = NamedDependency[SkipValidation[Caller]]

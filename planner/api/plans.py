@@ -2,21 +2,16 @@
 
 from typing import Any
 
-from anyio import CapacityLimiter, to_thread
 from litestar import Controller, MediaType, Response, post
 from litestar.params import JSONBody
 
-from planner.api.parts import InWorkshop, IsStopping
+from planner.api.parts import InRecorder, InWorkshop, IsStopping
 from planner.contract.answers import PlanAnswers
 from planner.contract.requests import PlanAsk, PlanBatch
 from planner.domain.errors import BitwrightError, Unreachable
-from planner.usecases.plan_model import plan_model, plan_without_record
+from planner.usecases.plan_model import draft_plan, plan_model, plan_without_record
 from planner.usecases.read_ask import read_ask
 from planner.usecases.workshop import Workshop
-
-TURNS = CapacityLimiter(2)
-"""Plans at once, first come first served: one computes while another waits for the disk. More would only take the
-interpreter from each other, holding the record's lock meanwhile."""
 
 
 class PlanController(Controller):
@@ -26,10 +21,14 @@ class PlanController(Controller):
     opt = {"scope": "plan"}  # noqa: RUF012 - Litestar's way to say it
 
     @post("/v1/plans", operation_id="Plan", status_code=200)
-    async def plan(self, data: JSONBody[PlanAsk], workshop: InWorkshop) -> Response[bytes]:
+    async def plan(
+        self, data: JSONBody[PlanAsk], workshop: InWorkshop, recorder: InRecorder
+    ) -> Response[bytes]:
         """Plan and record; `chosen` is null when nothing fits."""
-        text = await to_thread.run_sync(_plan, workshop, data, limiter=TURNS)
-        return Response(text, media_type=MediaType.JSON)
+        decision = await recorder.plan(
+            lambda: draft_plan(workshop, read_ask(data.model_dump(exclude_none=True)))
+        )
+        return Response(decision.write_json().encode(), media_type=MediaType.JSON)
 
     @post("/v1/plans:batch", operation_id="PlanBatch", status_code=200, sync_to_thread=True)
     def plan_batch(
@@ -42,10 +41,6 @@ class PlanController(Controller):
                 raise Unreachable("service.ending", "The service is ending. Ask again when it is back.")
             answers.append(_answer(workshop, fields, data.record))
         return PlanAnswers(answers=answers)
-
-
-def _plan(workshop: Workshop, ask: PlanAsk) -> bytes:
-    return plan_model(workshop, read_ask(ask.model_dump(exclude_none=True))).write_json().encode()
 
 
 def _answer(workshop: Workshop, fields: dict[str, Any], record: bool) -> dict[str, Any]:

@@ -12,7 +12,8 @@ The same sentence appears on the terminal, in a problem document and in Slack.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 
 class BitwrightError(Exception):
@@ -29,6 +30,11 @@ class BitwrightError(Exception):
         self.message = message
         self.choices = tuple(choices)
         self.suggestions = tuple(suggestions)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Whole when it goes from one process to another."""
+        made = partial(type(self), choices=self.choices, suggestions=self.suggestions)
+        return made, (self.code, self.message)
 
 
 class BadInput(BitwrightError):

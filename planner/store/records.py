@@ -8,9 +8,9 @@ from typing import Any
 
 import duckdb
 
-from planner.domain.canonical import Json, Written, write_rounded
+from planner.domain.canonical import Written, write_rounded
 from planner.domain.errors import BadInput
-from planner.domain.record.decision import FIRST_HASH, Decision, join_parts, seal_decision, write_body
+from planner.domain.record.decision import FIRST_HASH, Decision, Draft, join_parts, seal_decision
 from planner.domain.record.inputs import Document
 from planner.domain.record.job import Job, JobState
 from planner.store.connection import Database
@@ -43,27 +43,30 @@ class RecordStore:
             )
         return json.loads(row[0])
 
-    def add_decision(
-        self,
-        body: Mapping[str, Any],
-        created_at: str,
-        request_document: Json | None = None,
-        documents: Sequence[Document] = (),
-    ) -> Decision:
-        """Seal a body into the chain and keep it, with the request and the inputs that it names by hash."""
-        written = write_body(body)  # before it waits for its turn: this takes longer than all that follows
-        new = [document for document in documents if document.sha256 not in self._kept]
+    def add_decisions(self, drafts: Sequence[Draft], created_at: str) -> list[Decision]:
+        """Seal drafts into the chain and keep them, with the requests and the inputs that they name by hash.
+
+        They are kept in one statement, all or none: four together take half again as long as one.
+        """
+        named = {document.sha256: document for draft in drafts for document in draft.documents}
+        new = [document for document in named.values() if document.sha256 not in self._kept]
+        decisions: list[Decision] = []
         with self._database.writer() as writer:
             may_be_undone = self._database.is_in_transaction
             with self._database.transaction() if new else nullcontext(writer) as cursor:
                 for document in new:
                     self._add_document(cursor, document)
                 sequence, previous = self._last or self._read_last(cursor)
-                decision = seal_decision(written, previous, created_at, request_document)
-                cursor.execute(self._queries["add_decision"], _write_row(decision, sequence + 1))
-            self._last = None if may_be_undone else (sequence + 1, decision.record_sha256)
+                values: list[Any] = []
+                for draft in drafts:
+                    decision = seal_decision(draft, previous, created_at)
+                    sequence, previous = sequence + 1, decision.record_sha256
+                    values += _write_row(decision, sequence)
+                    decisions.append(decision)
+                cursor.execute(_repeat_row(self._queries["add_decisions"], len(drafts)), values)
+            self._last = None if may_be_undone else (sequence, previous)
             self._kept.update(document.sha256 for document in new if not may_be_undone)
-        return decision
+        return decisions
 
     def _add_document(self, cursor: duckdb.DuckDBPyConnection, document: Document) -> None:
         if cursor.execute(self._queries["find_document"], {"sha256": document.sha256}).fetchone() is None:
@@ -280,15 +283,24 @@ class RecordStore:
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def _write_row(decision: Decision, sequence: int) -> dict[str, Any]:
+def _repeat_row(query: str, count: int) -> str:
+    """A query that inserts one row, for several: DuckDB reads one long list of values faster than one row each."""
+    head, mark, row = query.partition("VALUES ")
+    return head + mark + ", ".join([row] * count)
+
+
+def _write_row(decision: Decision, sequence: int) -> tuple[Any, ...]:
     parts = dict(decision.parts)
     alternatives = parts.pop("alternatives", None)
-    chosen = decision.body["chosen"] or {}
+    request, model, target, chosen = (
+        json.loads(parts[name]) for name in ("request", "model", "target", "chosen")
+    )
+    chosen = chosen or {}
     head = {
         "created_at": decision.created_at,
-        "request": decision.body["request"]["text"],
-        "model": decision.body["model"]["id"],
-        "target": decision.body["target"]["label"],
+        "request": request["text"],
+        "model": model["id"],
+        "target": target["label"],
         "scheme": chosen.get("scheme"),
         "method": chosen.get("method"),
         "engine": chosen.get("engine"),
@@ -296,10 +308,5 @@ def _write_row(decision: Decision, sequence: int) -> dict[str, Any]:
         "previous_sha256": decision.previous_sha256,
         "record_sha256": decision.record_sha256,
     }
-    return {
-        "sequence": sequence,
-        "decision_id": decision.decision_id,
-        "head": write_rounded(head),
-        "body": join_parts(parts),
-        "alternatives": alternatives and zlib.compress(alternatives.encode(), PACKING),
-    }
+    packed = alternatives and zlib.compress(alternatives.encode(), PACKING)
+    return sequence, decision.decision_id, write_rounded(head), join_parts(parts), packed

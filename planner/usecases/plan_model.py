@@ -1,17 +1,17 @@
 """Ask → decision, recorded."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
 from planner import __version__
 from planner.domain.canonical import as_plain, round_significant
-from planner.domain.choose.decide import decide
 from planner.domain.choose.predictor import PlanInputs
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request
-from planner.domain.record.decision import Decision
+from planner.domain.record.decision import Decision, Draft
 from planner.domain.record.inputs import (
     Document,
     make_document,
@@ -24,17 +24,21 @@ from planner.usecases.workshop import Workshop
 
 def plan_model(workshop: Workshop, request: Request) -> Decision:
     """Plan a request and record the decision with its inputs."""
-    body, asked, documents = _plan(workshop, request)
-    return workshop.decisions.add_decision(body, workshop.clock.now(), asked.text, documents)
+    return record_plans(workshop, [draft_plan(workshop, request)])[0]
 
 
 def plan_without_record(workshop: Workshop, request: Request) -> dict[str, Any]:
     """The decision body alone; its inputs are hashed and forgotten."""
-    body, _, _ = _plan(workshop, request)
-    return as_plain(body)  # type: ignore[no-any-return]
+    return as_plain(draft_plan(workshop, request).written.body)  # type: ignore[no-any-return]
 
 
-def _plan(workshop: Workshop, request: Request) -> tuple[dict[str, Any], Document, tuple[Document, ...]]:
+def record_plans(workshop: Workshop, drafts: Sequence[Draft]) -> list[Decision]:
+    """Record decisions in this order, all or none."""
+    return workshop.decisions.add_decisions(drafts, workshop.clock.now())
+
+
+def draft_plan(workshop: Workshop, request: Request) -> Draft:
+    """Plan a request; nothing is recorded yet."""
     match = workshop.catalog.find_model(request.model)
     # Planned with exactly what is recorded, floats at six digits, so that a replay starts from the same numbers.
     model, model_inputs = _model_inputs(match.model)
@@ -42,7 +46,7 @@ def _plan(workshop: Workshop, request: Request) -> tuple[dict[str, Any], Documen
     notes = (say_others(match.note, match.others),) if match.note else ()
     request_inputs = make_document("request", request_document(request, match.typed, notes))
     version = workshop.knowledge.version()
-    body = decide(
+    written = workshop.decide(
         PlanInputs(
             request=request,
             model=model,
@@ -61,7 +65,7 @@ def _plan(workshop: Workshop, request: Request) -> tuple[dict[str, Any], Documen
             },
         )
     )
-    return body, request_inputs, (model_inputs, target_inputs)
+    return Draft(written, request_inputs.text, (model_inputs, target_inputs))
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ from planner.domain.canonical import as_plain, canonical_json
 from planner.domain.choose.decide import decide
 from planner.domain.choose.predictor import PlanInputs
 from planner.domain.errors import BadInput
-from planner.domain.record.decision import list_differences, seal_decision, write_body
+from planner.domain.record.decision import Draft, list_differences, seal_decision, write_body
 from planner.domain.record.inputs import read_model_document, read_request_document, read_target_document
 from planner.ports import DecisionStore, Knowledge, KnowledgeVersion
 
@@ -40,7 +40,7 @@ def replay_decision(decisions: DecisionStore, knowledge: Knowledge, decision_id:
             versions={**inputs, "planner_version": __version__},
         )
     )
-    replayed = seal_decision(write_body(body), recorded.previous_sha256, recorded.created_at)
+    replayed = seal_decision(Draft(write_body(body)), recorded.previous_sha256, recorded.created_at)
     identical = canonical_json(replayed.body) == canonical_json(recorded.body)
     return {
         "decision_id": recorded.decision_id,
@@ -56,4 +56,4 @@ def replay_decision(decisions: DecisionStore, knowledge: Knowledge, decision_id:
 
 
 def _is_intact(body: Any, previous_sha256: str, created_at: str, record_sha256: str) -> bool:
-    return seal_decision(write_body(body), previous_sha256, created_at).record_sha256 == record_sha256
+    return seal_decision(Draft(write_body(body)), previous_sha256, created_at).record_sha256 == record_sha256

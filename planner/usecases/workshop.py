@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from planner.domain.choose.predictor import PlanInputs
+from planner.domain.record.decision import WrittenBody
 from planner.ports import (
     AuditRows,
     ClaimStore,
@@ -41,6 +43,8 @@ class Workshop:
     hosts: HostStore
     counts: RecordCounts
     clock: Clock
+    decide: Callable[[PlanInputs], WrittenBody]
+    """The body of a decision, written; many may be asked for at once."""
     audit: Callable[[str], AuditRows]
     """Column names and rows of one SELECT."""
     together: Callable[[], AbstractContextManager[Any]]

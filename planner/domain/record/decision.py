@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from planner.domain.canonical import Json, as_plain, round_significant, write_rounded
+from planner.domain.record.inputs import Document
 
 FIRST_HASH = "0" * 64
 """`previous_sha256` of the first decision of a home."""
@@ -58,6 +59,16 @@ class WrittenBody:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A decision before it has its place in the chain."""
+
+    written: WrittenBody
+    request_document: Json | None = None
+    documents: tuple[Document, ...] = ()
+    """The inputs that the body names by hash, beside the request."""
+
+
 def write_parts(body: Mapping[str, Any]) -> dict[str, str]:
     """Canonical JSON of each field of a body whose floats are rounded already."""
     return {name: write_rounded(value) for name, value in body.items()}
@@ -75,10 +86,9 @@ def write_body(body: Mapping[str, Any]) -> WrittenBody:
     return WrittenBody(rounded, parts, join_parts(parts))
 
 
-def seal_decision(
-    written: WrittenBody, previous_sha256: str, created_at: str, request_document: Json | None = None
-) -> Decision:
-    """Chain and name a decision body; its id is the beginning of its hash."""
+def seal_decision(draft: Draft, previous_sha256: str, created_at: str) -> Decision:
+    """Chain and name a decision; its id is the beginning of its hash."""
+    written = draft.written
     sealed = {
         "body": written.text,
         "created_at": write_rounded(created_at),
@@ -91,7 +101,7 @@ def seal_decision(
         previous_sha256=previous_sha256,
         record_sha256=record_sha256,
         created_at=created_at,
-        request_document=request_document,
+        request_document=draft.request_document,
         parts=written.parts,
     )
 

@@ -10,9 +10,9 @@ SELECT content FROM documents WHERE sha256 = $sha256
 -- The newest decision's place and hash, for the chain.
 SELECT sequence, record_sha256 FROM decisions ORDER BY sequence DESC LIMIT 1
 
--- name: add_decision
--- Append a decision to the chain.
-INSERT INTO chain VALUES ($sequence, $decision_id, $head, $body, $alternatives)
+-- name: add_decisions
+-- Append decisions to the chain: a row of sequence, decision_id, head, body and alternatives for each.
+INSERT INTO chain VALUES (?, ?, ?, ?, ?)
 
 -- name: find_decision
 -- One decision by id or by an unambiguous beginning of it.

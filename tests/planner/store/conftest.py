@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from planner.domain.facts.spellings import Spellings
+from planner.domain.record.decision import Decision, Draft, write_body
 from planner.sources.tables import read_spellings
 from planner.store.connection import Database, open_database
 from planner.store.evidence import EvidenceStore
 from planner.store.loads import LoadStore, hash_data
 from planner.store.records import RecordStore
 
+AT = "2026-01-01T00:00:00+00:00"
 DATA = Path(__file__).parents[3] / "data"
 A_BODY = {
     "request": {"text": "a test"},
@@ -52,6 +54,17 @@ def records(database) -> RecordStore:
 
 
 @pytest.fixture
+def keep(records):
+    """Keep a body as the newest decision."""
+
+    def build(body, request_document=None, documents=()) -> Decision:
+        draft = Draft(write_body(body), request_document, documents)
+        return records.add_decisions([draft], AT)[0]
+
+    return build
+
+
+@pytest.fixture
 def a_body():
     """A decision's body, as small as the store lets it be."""
     return dict(A_BODY)
@@ -67,7 +80,7 @@ def loaded(tmp_path_factory, read_word) -> Database:
     """A database with `data/` loaded and one decision in it."""
     opened = open_database(tmp_path_factory.mktemp("loaded"))
     LoadStore(opened).add_load(DATA, hash_data(DATA), read_word, "2026-01-01T00:00:00")
-    RecordStore(opened).add_decision(A_BODY, "2026-01-01T00:00:00+00:00")
+    RecordStore(opened).add_decisions([Draft(write_body(A_BODY))], AT)
     yield opened
     opened.close()
 

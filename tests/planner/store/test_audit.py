@@ -134,9 +134,9 @@ def test_a_question_without_end_is_stopped(loaded):
     assert caught.value.code == "audit.too_slow"
 
 
-def test_unpacking_for_a_question_is_part_of_its_time(records, database, a_body):
+def test_unpacking_for_a_question_is_part_of_its_time(keep, database, a_body):
     for n in range(200):
-        records.add_decision({**a_body, "n": n, "alternatives": a_body["alternatives"] * 50}, AT)
+        keep({**a_body, "n": n, "alternatives": a_body["alternatives"] * 50})
     with pytest.raises(BadInput) as caught:
         run_audit_query(database, "SELECT count(*) FROM alternatives", time_limit_s=0.001)
     assert caught.value.code == "audit.too_slow"

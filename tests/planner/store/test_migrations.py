@@ -9,7 +9,7 @@ import pytest
 
 from planner.domain.canonical import canonical_json
 from planner.domain.errors import MachineRefused
-from planner.domain.record.decision import FIRST_HASH, seal_decision, write_body
+from planner.domain.record.decision import FIRST_HASH, Draft, seal_decision, write_body
 from planner.domain.record.inputs import make_document
 from planner.store.connection import FILE_NAME, open_database
 from planner.store.records import RecordStore
@@ -84,7 +84,7 @@ def decided(a_body):
         body = {**a_body, "n": n, "inputs": {"request_sha256": request.sha256}}
         if request is other:
             body |= {"chosen": None, "alternatives": []}
-        sealed.append(seal_decision(write_body(body), previous, AT, request.text))
+        sealed.append(seal_decision(Draft(write_body(body), request.text), previous, AT))
         previous = sealed[-1].record_sha256
     return sealed
 
@@ -132,7 +132,7 @@ def test_the_chain_goes_on_after_decisions_written_at_5(tmp_path, decided, a_bod
     connection.close()
     database = open_database(tmp_path)
     records = RecordStore(database)
-    added = records.add_decision(a_body, AT)
+    (added,) = records.add_decisions([Draft(write_body(a_body))], AT)
     assert added.previous_sha256 == decided[-1].record_sha256
     expected = [added.decision_id, *(decision.decision_id for decision in reversed(decided))]
     assert [row["decision_id"] for row in records.list_decisions(10)] == expected

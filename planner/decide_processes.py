@@ -1,0 +1,197 @@
+"""Processes that decide for a service, one for each core.
+
+Python computes in one thread at a time, so plans that are asked for together would wait for each other on one core.
+A decision is a pure function of its inputs: they go through a pipe to a process that is free, and the written body
+comes back. Tables and evidence, which are large and stay, go to each process once.
+"""
+
+import gc
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from dataclasses import fields
+from functools import lru_cache
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+from planner.domain.canonical import Json, Written
+from planner.domain.choose.decide import decide
+from planner.domain.choose.predictor import PlanInputs
+from planner.domain.errors import BitwrightError
+from planner.domain.facts.hardware import Target
+from planner.domain.facts.model import ModelFacts
+from planner.domain.record.decision import WrittenBody, join_parts, write_body
+
+MOST = 8
+"""Each takes 100 MB; so many answer more than a thousand plans a second."""
+ANSWER_SECONDS = 60.0
+"""A plan takes milliseconds; a process that is silent for so long is ended."""
+LARGE = frozenset({"tables", "evidence"})
+SHARED = frozenset({"model", "target"})
+"""Inputs that many plans have in common: packed once, and one object in the process, whose caches go by it."""
+
+
+Answer = dict[str, Json] | Exception
+"""The parts of a decision's body; or what is to be raised."""
+
+
+class DecideProcess:
+    """One of them, and the tables and evidence that it has."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.start()
+
+    def start(self) -> None:
+        """Start it; it reads what is sent when it is ready."""
+        self._pipe, there = Pipe()
+        with there:
+            command = [sys.executable, "-P", "-m", "planner.decide_processes", str(there.fileno())]
+            self._running = subprocess.Popen(command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL)
+        self._large: dict[str, Any] = {}
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self._running.kill()
+        self._running.wait()
+        self._pipe.close()
+
+    def ask(self, inputs: PlanInputs) -> Answer:
+        """Send inputs, and wait for what it answers.
+
+        Raises:
+            EOFError, OSError: it ended, or was silent for a minute.
+        """
+        large = {name: getattr(inputs, name) for name in LARGE}
+        if any(self._large.get(name) is not value for name, value in large.items()):
+            self._pipe.send(large)
+            self._large = large
+        small = {
+            field.name: _pack(getattr(inputs, field.name))
+            if field.name in SHARED
+            else getattr(inputs, field.name)
+            for field in fields(inputs)
+            if field.name not in LARGE
+        }
+        self._pipe.send(small)
+        if not self._pipe.poll(ANSWER_SECONDS):
+            raise EOFError
+        answer: Answer = self._pipe.recv()
+        return answer
+
+
+class DecideProcesses:
+    """Decides as many plans at once as there are processes; any number of threads may ask."""
+
+    def __init__(self, count: int) -> None:
+        self._all = [DecideProcess(number) for number in range(count)]
+        self._free = list(self._all)
+        self._freed = threading.Condition()
+        self._is_closed = False
+
+    def __call__(self, inputs: PlanInputs) -> WrittenBody:
+        """The body of the decision.
+
+        Raises:
+            BadInput: as `decide` does.
+            RuntimeError: it failed, or its process ended or was silent twice.
+        """
+        process = self._take(inputs.model)
+        try:
+            answer = self._ask(process, inputs)
+        finally:
+            self._give_back(process)
+        if isinstance(answer, Exception):
+            raise answer
+        text = join_parts(answer)
+        return WrittenBody(Written(text), answer, text)
+
+    def close(self) -> None:
+        """End them, whatever they do."""
+        self._is_closed = True
+        for process in self._all:
+            process.end()
+
+    def _take(self, model: ModelFacts) -> DecideProcess:
+        """A free process: the model's own where it is, for that has worked out much of it before."""
+        own = hash(model)
+        with self._freed:
+            self._freed.wait_for(lambda: self._free)
+            process = min(self._free, key=lambda free: (free.number - own) % len(self._all))
+            self._free.remove(process)
+        return process
+
+    def _give_back(self, process: DecideProcess) -> None:
+        with self._freed:
+            self._free.append(process)
+            self._freed.notify()
+
+    def _ask(self, process: DecideProcess, inputs: PlanInputs) -> Answer:
+        """What a process answers; one that was killed is started anew, for all that it knew is known here too."""
+        for _ in range(2):
+            try:
+                return process.ask(inputs)
+            except (EOFError, OSError):
+                process.end()
+                if self._is_closed:
+                    break
+                process.start()
+        raise RuntimeError("a process that decides ended before it answered")
+
+
+def decide_here(inputs: PlanInputs) -> WrittenBody:
+    """The body of the decision, worked out in this process.
+
+    Raises:
+        BadInput: as `decide` does.
+    """
+    return write_body(decide(inputs))
+
+
+def count_processes() -> int:
+    """One for each core, and not too many."""
+    return min(MOST, os.cpu_count() or 1)
+
+
+@lru_cache(maxsize=512)
+def _pack(facts: ModelFacts | Target) -> bytes:
+    return pickle.dumps(facts, pickle.HIGHEST_PROTOCOL)
+
+
+_unpack = lru_cache(maxsize=512)(pickle.loads)
+
+
+def serve_pipe(pipe: Connection) -> None:
+    """Decide what comes through a pipe until its other end is closed."""
+    large: dict[str, Any] = {}
+    with suppress(EOFError, OSError):
+        while True:
+            received = pipe.recv()
+            if received.keys() == LARGE:
+                large = received
+                gc.freeze()  # thousands of rows that stay: the collector need not walk them at every plan
+                continue
+            shared = {name: _unpack(received[name]) for name in SHARED}
+            pipe.send(_answer(PlanInputs(**{**received, **shared, **large})))
+
+
+def _answer(inputs: PlanInputs) -> Answer:
+    try:
+        return dict(decide_here(inputs).parts)
+    except BitwrightError as error:
+        return error
+    except Exception:  # noqa: BLE001 - told where it was asked
+        return RuntimeError(traceback.format_exc())
+
+
+if __name__ == "__main__":
+    # Its end is the pipe's: a signal that ends a service in order must not end what the service waits for.
+    for signalled in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signalled, signal.SIG_IGN)
+    serve_pipe(Connection(int(sys.argv[1])))
