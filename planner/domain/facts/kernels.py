@@ -166,6 +166,10 @@ class EngineRule:
         admits = self.role in {"loads", "optional"}
         return is_within(version, self.since, self.before, whole_line=not admits)
 
+    def holds(self, load: Load) -> bool:
+        """Whether every condition holds."""
+        return all(condition.check(load, condition.argument) is None for condition in self.conditions)
+
     def failing(self, load: Load) -> list[Finding]:
         """A finding for every condition that does not hold."""
         found = [condition.check(load, condition.argument) for condition in self.conditions]
@@ -254,24 +258,23 @@ def find_kernel(load: Load, book: Rulebook) -> tuple[Kernel | None, list[Finding
     current = [rule for rule in speaking if rule.holds_in(load.version)]
     findings = _objections(current, load)
     refused = any(not finding.is_unknown for finding in findings)
+    loading = [rule for rule in current if rule.role == "loads"]
+    able = next((rule for rule in loading if rule.holds(load)), None)
+    if able is not None:
+        return (None if refused else Kernel(able.kernel, able.native, able.source)), findings
     nearest: list[Finding] = []
-    for rule in current:
-        if rule.role != "loads":
-            continue
+    for rule in loading:
         failing = rule.failing(load)
-        if not failing:
-            kernel = Kernel(rule.kernel, rule.native, rule.source)
-            return (None if refused else kernel), findings
         if not _speaks_of_others(failing) and (not nearest or len(failing) <= len(nearest)):
             nearest = failing
     maybe = [
         rule.as_finding(load, "unknown.optional_kernel", f"{rule.kernel} would load it, if it is installed")
         for rule in current
-        if rule.role == "optional" and not refused and not rule.failing(load)
+        if rule.role == "optional" and not refused and rule.holds(load)
     ]
     if maybe:
         return None, [*findings, *maybe]
-    if not nearest and not refused and not any(rule.role == "loads" for rule in current):
+    if not nearest and not refused and not loading:
         nearest = _other_version(speaking, load)
     return None, _distinct([*findings, *_with_versions(nearest, speaking, load)])
 
@@ -288,10 +291,10 @@ def _objections(rules: Sequence[EngineRule], load: Load) -> list[Finding]:
         if rule.role == "requires":
             failing = rule.failing(load)
             findings += [] if _speaks_of_others(failing) else failing
-        elif rule.role == "refuses" and not rule.failing(load):
+        elif rule.role == "refuses" and rule.holds(load):
             no = f"{load.engine} does not load {load.scheme.name}"
             findings.append(rule.as_finding(load, "engine.cannot_load", no))
-        elif rule.role == "doubts" and not rule.failing(load):
+        elif rule.role == "doubts" and rule.holds(load):
             findings.append(
                 rule.as_finding(load, "unknown.engine_rule", f"not known of {load.engine} {load.version}")
             )
@@ -321,7 +324,7 @@ def _with_versions(nearest: list[Finding], speaking: Sequence[EngineRule], load:
     able = [
         rule
         for rule in speaking
-        if rule.role == "loads" and not rule.holds_in(load.version) and not rule.failing(load)
+        if rule.role == "loads" and not rule.holds_in(load.version) and rule.holds(load)
     ]
     ways = (f"{load.engine} {_range(able)}",) if able else ()
     return [replace(finding, way_out=tuple(dict.fromkeys((*finding.way_out, *ways)))) for finding in nearest]
