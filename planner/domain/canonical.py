@@ -95,6 +95,31 @@ def sha256_of(value: Any) -> str:
 
 def write_rounded(value: Any) -> Json:
     """Canonical JSON of a value whose floats are rounded already."""
+    if type(value) is Written:
+        return value.text
+    if type(value) is list and value and all(type(item) is Written for item in value):
+        return "[" + ",".join(item.text for item in value) + "]"
+    try:
+        return _PLAIN.encode(value)
+    except _HoldsWritten:
+        return _write_around(value)
+
+
+class _HoldsWritten(Exception):
+    """Somewhere in the value is a part that is written already."""
+
+
+def _refuse(part: Any) -> Any:
+    if isinstance(part, Written):
+        raise _HoldsWritten
+    raise TypeError(f"{type(part).__name__} has no JSON")
+
+
+_PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_refuse)
+
+
+def _write_around(value: Any) -> Json:
+    """Canonical JSON with parts in it that are written already."""
     written: list[str] = []
 
     def put_off(part: Any) -> str:
@@ -104,8 +129,6 @@ def write_rounded(value: Any) -> Json:
         return MARK
 
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=put_off)
-    if not written:
-        return text
     around = text.split(json.dumps(MARK))
     if len(around) != len(written) + 1:  # somebody's own text is the mark
         return write_rounded(as_plain(value))

@@ -24,13 +24,12 @@ BY_BUS = "CUDA_DEVICE_ORDER=PCI_BUS_ID "
 """Makes CUDA count cards as NVML does; without it the fastest comes first."""
 
 
-@lru_cache(maxsize=1024)
-def _quote(word: str) -> str:
-    return shlex.quote(word)
+CONTEXT = "\x00"
+"""Stands in a command for its number of tokens, which is all that plans with as many users differ in."""
 
 
 def _join(words: Iterable[str]) -> str:
-    return " ".join(map(_quote, words))
+    return " ".join(word if word == CONTEXT else shlex.quote(word) for word in words)
 
 
 @lru_cache(maxsize=4096)
@@ -48,8 +47,18 @@ def serve_command(
     candidate: Candidate, model: ModelFacts, model_id: str, target: Target, workload: Workload
 ) -> str:
     """The exact command that serves the candidate, every flag that memory depends on written out."""
+    sequences = -(-workload.concurrency // candidate.placement.dp)
+    tokens = workload.context_tokens * (sequences if candidate.engine == "llama.cpp" else 1)
+    return str(tokens).join(_cut_command(candidate, model.path, model_id, target, sequences))
+
+
+@lru_cache(maxsize=16384)
+def _cut_command(
+    candidate: Candidate, path: str | None, model_id: str, target: Target, sequences: int
+) -> list[str]:
+    """The command, cut where its number of tokens stands."""
     where = (
-        model.path or model_id
+        path or model_id
         if candidate.method in {"none", "native"}
         else f"./{artifact_name(candidate, model_id)}"
     )
@@ -57,17 +66,16 @@ def serve_command(
         where = candidate.prebuilt.repo
     if candidate.method == "none" and candidate.scheme.is_gguf_mix:
         where = f"./{artifact_name(candidate, model_id)}"
-    sequences = -(-workload.concurrency // candidate.placement.dp)
     if candidate.engine == "vllm":
-        return _vllm_command(candidate, where, target, workload, sequences)
-    if candidate.engine == "llama.cpp":
-        return _llamacpp_command(candidate, where, target, workload, sequences)
-    return f"transformers serve --force-model {_quote(where)}"
+        command = _vllm_command(candidate, where, target, sequences)
+    elif candidate.engine == "llama.cpp":
+        command = _llamacpp_command(candidate, where, target, sequences)
+    else:
+        command = f"transformers serve --force-model {shlex.quote(where)}"
+    return command.split(CONTEXT)
 
 
-def _vllm_command(
-    candidate: Candidate, where: str, target: Target, workload: Workload, sequences: int
-) -> str:
+def _vllm_command(candidate: Candidate, where: str, target: Target, sequences: int) -> str:
     parts = ["vllm", "serve", where]
     placement = candidate.placement
     for flag, degree in (
@@ -83,7 +91,7 @@ def _vllm_command(
         parts.append("--enable-expert-parallel")
     if candidate.scheme.name == "F16" and candidate.method == "none":
         parts += ["--dtype", "half"]
-    parts += ["--max-model-len", str(workload.context_tokens)]
+    parts += ["--max-model-len", CONTEXT]
     parts += ["--gpu-memory-utilization", _utilisation(target.devices[: placement.devices])]
     parts += ["--max-num-seqs", str(max(SEQUENCE_SLOTS, sequences))]
     parts += ["--max-num-batched-tokens", str(BATCHED_TOKENS)]
@@ -137,15 +145,13 @@ def _utilisation(used: Sequence[Device]) -> str:
     return f"{math.floor(100 * min(shares)) / 100:.2f}" if shares else UTILISATION
 
 
-def _llamacpp_command(
-    candidate: Candidate, where: str, target: Target, workload: Workload, sequences: int
-) -> str:
+def _llamacpp_command(candidate: Candidate, where: str, target: Target, sequences: int) -> str:
     parts = [
         "llama-server",
         "-m",
         where,
         "-c",
-        str(workload.context_tokens * sequences),
+        CONTEXT,
         "-np",
         str(sequences),
     ]

@@ -46,7 +46,8 @@ def _shorter(inputs: PlanInputs) -> Iterator[Change]:
     asked = make_workload(request, inputs.model.max_position, inputs.target.kind)
     shorter = [context for context in SHORT_CONTEXTS if context < asked.context_tokens]
     least = replace(request, context_tokens=min([*shorter, asked.context_tokens]), concurrency=1)
-    if _best_choice(replace(inputs, request=least)) is None:
+    judged = _judge_all(_make_predictor(replace(inputs, request=least)))
+    if not any(item.verdict.status == "legal" for item in judged):
         return  # what does not fit with the least of both fits with nothing between
     users = asked.concurrency // 2
     while users:
@@ -85,8 +86,7 @@ def _layers_on_the_host(inputs: PlanInputs) -> list[dict[str, Any]]:
     """The best candidate of llama.cpp with as few layers in host memory as it takes to fit."""
     if inputs.target.kind != "gpu":
         return []
-    workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
-    predictor = Predictor(inputs, workload)
+    predictor = _make_predictor(inputs)
     whole = [
         prospect
         for prospect in predictor.list_prospects()
@@ -147,15 +147,20 @@ def _excess(memory: MemoryEstimate) -> float:
     return memory.total_high_bytes - (1 - HEADROOM) * memory.usable_bytes
 
 
+def _make_predictor(inputs: PlanInputs) -> Predictor:
+    return Predictor(inputs, make_workload(inputs.request, inputs.model.max_position, inputs.target.kind))
+
+
+def _judge_all(predictor: Predictor) -> Iterator[Judged]:
+    """Verdicts on what the devices could hold with nothing else in them, and nothing refuses."""
+    for prospect in predictor.list_prospects():
+        if prospect.can_hold and not prospect.standing.is_refused:
+            yield predictor.judge(prospect)
+
+
 def _best_choice(inputs: PlanInputs) -> str | None:
-    workload = make_workload(inputs.request, inputs.model.max_position, inputs.target.kind)
-    predictor = Predictor(inputs, workload)
-    judged = [
-        predictor.judge(prospect)
-        for prospect in predictor.list_prospects()
-        if prospect.can_hold and not prospect.standing.is_refused
-    ]
-    legal = [predictor.score(item) for item in judged if item.verdict.status == "legal"]
+    predictor = _make_predictor(inputs)
+    legal = [predictor.score(item) for item in _judge_all(predictor) if item.verdict.status == "legal"]
     ranking = rank(legal, inputs.request.objective, inputs.request.schemes)
     if not ranking.admitted:
         return None

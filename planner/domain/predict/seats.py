@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.kernels import Placement
@@ -134,9 +134,8 @@ def seat_devices(
     drafted = context * extras.kv_bytes_per_token
     lost = int(context_before_share(engine, placement, constants))
 
-    @cache
-    def works(is_first: bool, is_last: bool) -> Constant:
-        return predict_activations(
+    works = {
+        (is_first, is_last): predict_activations(
             model,
             engine,
             placement,
@@ -146,17 +145,13 @@ def seat_devices(
             is_last=is_last,
             constants=constants,
         )
-
-    @cache
-    def beside(device: Device) -> tuple[Constant, Constant] | DriverTerms:
-        if engine in LLAMACPP_FAMILY and device.kind != "cpu":
-            is_split = placement.pp > 1
-            return find_driver_terms(model, engine, device, is_split=is_split, constants=constants)
-        return (
-            predict_overhead(engine, placement, device, constants, in_share=True),
-            predict_overhead(engine, placement, device, constants),
-        )
-
+        for is_first, is_last in {(span.is_opening, span.is_last) for span in division.spans}
+        if engine != TRANSFORMERS
+    }
+    beside = {
+        device: _beside(model, engine, placement, device, constants)
+        for device in {span.device for span in division.spans}
+    }
     seats = []
     for span in division.spans:
         device, end = span.device, span.first + span.layers
@@ -179,8 +174,8 @@ def seat_devices(
                 ),
                 cost=cost,
                 usable=max(0, usable_bytes(device, engine, constants) - lost),
-                activation=None if engine == TRANSFORMERS else works(span.is_opening, span.is_last),
-                overhead=beside(device),
+                activation=works.get((span.is_opening, span.is_last)),
+                overhead=beside[device],
             )
         )
     return Seating(
@@ -192,6 +187,18 @@ def seat_devices(
         sequences=sequences,
         cache_on_host=sequences * sum(by_layer[: placement.offload]),
         seats=tuple(seats),
+    )
+
+
+def _beside(
+    model: ModelFacts, engine: str, placement: Placement, device: Device, constants: MemoryConstants
+) -> tuple[Constant, Constant] | DriverTerms:
+    """What a device needs beside weights, cache and activations."""
+    if engine in LLAMACPP_FAMILY and device.kind != "cpu":
+        return find_driver_terms(model, engine, device, is_split=placement.pp > 1, constants=constants)
+    return (
+        predict_overhead(engine, placement, device, constants, in_share=True),
+        predict_overhead(engine, placement, device, constants),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from planner.domain.canonical import Json, as_plain, round_significant, write_rounded
+from planner.domain.canonical import Json, as_plain, quote, round_significant, write_rounded
 from planner.domain.record.inputs import Document
 
 FIRST_HASH = "0" * 64
@@ -76,7 +76,7 @@ def write_parts(body: Mapping[str, Any]) -> dict[str, str]:
 
 def join_parts(parts: Mapping[str, str]) -> str:
     """Canonical JSON of an object from the canonical JSON of its fields."""
-    return "{" + ",".join(f"{write_rounded(name)}:{parts[name]}" for name in sorted(parts)) + "}"
+    return "{" + ",".join(f"{quote(name)}:{parts[name]}" for name in sorted(parts)) + "}"
 
 
 def write_body(body: Mapping[str, Any]) -> WrittenBody:
