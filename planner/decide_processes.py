@@ -13,8 +13,9 @@ import subprocess
 import sys
 import threading
 import traceback
+from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -44,8 +45,7 @@ Answer = dict[str, Json] | Exception
 class DecideProcess:
     """One of them, and the tables and evidence that it has."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self) -> None:
         self.start()
 
     def start(self) -> None:
@@ -86,13 +86,26 @@ class DecideProcess:
         return answer
 
 
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A plan for which no process is free, and whose model one of them knows best."""
+
+    own: DecideProcess
+    given: Future[DecideProcess] = field(default_factory=Future)
+
+
 class DecideProcesses:
-    """Decides as many plans at once as there are processes; any number of threads may ask."""
+    """Decides as many plans at once as there are processes; any number of threads may ask.
+
+    Plans of one model go to one process, which has worked out much of it before; a process that none of its own
+    wait for takes another's.
+    """
 
     def __init__(self, count: int) -> None:
-        self._all = [DecideProcess(number) for number in range(count)]
+        self._all = [DecideProcess() for _ in range(count)]
         self._free = list(self._all)
-        self._freed = threading.Condition()
+        self._waiting: list[Waiting] = []
+        self._turn = threading.Lock()
         self._is_closed = False
 
     def __call__(self, inputs: PlanInputs) -> WrittenBody:
@@ -119,18 +132,25 @@ class DecideProcesses:
             process.end()
 
     def _take(self, model: ModelFacts) -> DecideProcess:
-        """A free process: the model's own where it is, for that has worked out much of it before."""
-        own = hash(model)
-        with self._freed:
-            self._freed.wait_for(lambda: self._free)
-            process = min(self._free, key=lambda free: (free.number - own) % len(self._all))
-            self._free.remove(process)
-        return process
+        own = self._all[hash(model) % len(self._all)]
+        with self._turn:
+            if self._free:
+                process = own if own in self._free else self._free[0]
+                self._free.remove(process)
+                return process
+            waiting = Waiting(own)
+            self._waiting.append(waiting)
+        return waiting.given.result()
 
     def _give_back(self, process: DecideProcess) -> None:
-        with self._freed:
-            self._free.append(process)
-            self._freed.notify()
+        with self._turn:
+            if not self._waiting:
+                self._free.append(process)
+                return
+            of_its_own = (waiting for waiting in self._waiting if waiting.own is process)
+            next_one = next(of_its_own, self._waiting[0])
+            self._waiting.remove(next_one)
+        next_one.given.set_result(process)
 
     def _ask(self, process: DecideProcess, inputs: PlanInputs) -> Answer:
         """What a process answers; one that was killed is started anew, for all that it knew is known here too."""

@@ -23,7 +23,6 @@ from planner.api.plans import PlanController
 from planner.api.problems import make_problem_plugin
 from planner.api.recorder import Recorder
 from planner.api.tokens import TokenController
-from planner.decide_processes import count_processes
 from planner.usecases.workshop import Workshop
 
 BODY_LIMIT_BYTES = 16 * 1024**2
@@ -31,7 +30,7 @@ BODY_LIMIT_BYTES = 16 * 1024**2
 
 def make_app(workshop: Workshop, token: str, is_stopping: Callable[[], bool]) -> Litestar:
     """The service over a workshop; whoever has this token may do everything."""
-    latencies, recorder = Latencies(), Recorder(workshop, at_once=count_processes() + 1)
+    latencies, recorder = Latencies(), Recorder(workshop)
     return Litestar(
         route_handlers=[
             PlanController,

@@ -13,7 +13,10 @@ from planner.domain.record.decision import Decision, Draft
 from planner.usecases.plan_model import record_plans
 from planner.usecases.workshop import Workshop
 
+AT_ONCE = 16
+"""Plans that may wait for a process that decides, so that each finds some of its own models among them."""
 FEW = 3
+"""Decisions that are worth a statement: with more the first of them waits longer than the others gain."""
 LONGEST_WAIT_SECONDS = 0.02
 
 
@@ -28,11 +31,11 @@ class Ready:
 
 
 class Recorder:
-    """Works plans out in threads, as many at once as `at_once`, and records them."""
+    """Works plans out in threads and records them."""
 
-    def __init__(self, workshop: Workshop, at_once: int) -> None:
+    def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
-        self._planners = ThreadPoolExecutor(at_once, thread_name_prefix="plan")
+        self._planners = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="plan")
         self._clerk = ThreadPoolExecutor(1, thread_name_prefix="record")
         self._ready: list[Ready] = []
         self._coming = 0

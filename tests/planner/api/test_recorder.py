@@ -38,7 +38,7 @@ def decisions(workshop):
 
 @pytest.fixture
 def recorder(workshop, decisions):
-    return Recorder(replace(workshop, decisions=decisions), at_once=4)
+    return Recorder(replace(workshop, decisions=decisions))
 
 
 @pytest.fixture
