@@ -22,12 +22,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from planner.domain.canonical import Json, Written
-from planner.domain.choose.decide import decide
 from planner.domain.choose.predictor import PlanInputs
 from planner.domain.errors import BitwrightError
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.model import ModelFacts
-from planner.domain.record.decision import WrittenBody, join_parts, write_body
+from planner.domain.record.decision import WrittenBody, join_parts
+from planner.usecases.plan_model import decide_here
 
 MOST = 8
 """Each takes 100 MB; so many answer more than a thousand plans a second."""
@@ -163,15 +163,6 @@ class DecideProcesses:
                     break
                 process.start()
         raise RuntimeError("a process that decides ended before it answered")
-
-
-def decide_here(inputs: PlanInputs) -> WrittenBody:
-    """The body of the decision, worked out in this process.
-
-    Raises:
-        BadInput: as `decide` does.
-    """
-    return write_body(decide(inputs))
 
 
 def count_processes() -> int:

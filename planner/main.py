@@ -33,7 +33,6 @@ def open_workshop(settings: Settings, decide: Callable[[PlanInputs], WrittenBody
     """
     from functools import partial
 
-    from planner.decide_processes import decide_here
     from planner.domain.facts.hardware_names import AcceleratorNames
     from planner.sources.catalog import Catalog
     from planner.sources.clock import SystemClock
@@ -49,6 +48,7 @@ def open_workshop(settings: Settings, decide: Callable[[PlanInputs], WrittenBody
     from planner.store.loads import LoadStore
     from planner.store.records import RecordStore
     from planner.store.tokens import TokenStore
+    from planner.usecases.plan_model import decide_here
 
     database = open_database(settings.home)
     clock = SystemClock()

@@ -7,11 +7,12 @@ from typing import Any
 
 from planner import __version__
 from planner.domain.canonical import as_plain, round_significant
+from planner.domain.choose.decide import decide
 from planner.domain.choose.predictor import PlanInputs
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request
-from planner.domain.record.decision import Decision, Draft
+from planner.domain.record.decision import Decision, Draft, WrittenBody, write_body
 from planner.domain.record.inputs import (
     Document,
     make_document,
@@ -78,6 +79,15 @@ def _model_inputs(model: ModelFacts) -> tuple[ModelFacts, Document]:
 def _target_inputs(target: Target) -> tuple[Target, Document]:
     content = round_significant(asdict(target))
     return read_target_document(content), make_document("target", content)
+
+
+def decide_here(inputs: PlanInputs) -> WrittenBody:
+    """The body of a decision, worked out in this process.
+
+    Raises:
+        BadInput: as `decide` does.
+    """
+    return write_body(decide(inputs))
 
 
 def say_others(note: str, others: tuple[str, ...]) -> str:

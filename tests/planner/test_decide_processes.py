@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from planner.decide_processes import DecideProcesses, decide_here
+from planner.decide_processes import DecideProcesses
 from planner.domain.errors import BadInput
-from planner.usecases.plan_model import draft_plan
+from planner.usecases.plan_model import decide_here, draft_plan
 from planner.usecases.read_ask import read_ask
 
 ASKS = (
