@@ -34,6 +34,7 @@ MOST = 8
 ANSWER_SECONDS = 60.0
 """A plan takes milliseconds; a process that is silent for so long is ended."""
 LARGE = frozenset({"tables", "evidence"})
+"""Inputs that a process is sent when they are others than those it has: evidence changes while tables stay."""
 SHARED = frozenset({"model", "target"})
 """Inputs that many plans have in common: packed once, and one object in the process, whose caches go by it."""
 
@@ -68,10 +69,11 @@ class DecideProcess:
         Raises:
             EOFError, OSError: it ended, or was silent for a minute.
         """
-        large = {name: getattr(inputs, name) for name in LARGE}
-        if any(self._large.get(name) is not value for name, value in large.items()):
-            self._pipe.send(large)
-            self._large = large
+        for name in LARGE:
+            value = getattr(inputs, name)
+            if self._large.get(name) is not value:
+                self._pipe.send({name: value})
+                self._large[name] = value
         small = {
             field.name: _pack(getattr(inputs, field.name))
             if field.name in SHARED
@@ -184,8 +186,8 @@ def serve_pipe(pipe: Connection) -> None:
     with suppress(EOFError, OSError):
         while True:
             received = pipe.recv()
-            if received.keys() == LARGE:
-                large = received
+            if received.keys() <= LARGE:
+                large |= received
                 gc.freeze()  # thousands of rows that stay: the collector need not walk them at every plan
                 continue
             shared = {name: _unpack(received[name]) for name in SHARED}

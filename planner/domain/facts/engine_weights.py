@@ -55,6 +55,7 @@ def engine_rank_bytes(
     """
     by_layer = [0] * model.num_layers
     parts = dict.fromkeys(("embedding", "lookup", "head", "other"), 0)
+    ends = {0, model.num_layers - 1}
     experts = 0
     fused: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for tensor in lay_out(model):
@@ -72,9 +73,11 @@ def engine_rank_bytes(
         quantized, plain = (int(packed), int(whole - packed)), (int(2 * each * shard.elements), 0)
         unpacked = 2 * shard.elements if tensor.role == "kv_b" else 0
         group = fused[FUSED.get(tensor.role, tensor.role)]
+        inside = quantized if is_quantized(tensor.role, None, scheme, model) else plain
+        at_ends = plain if scheme.left_ends else inside
         held = 0
         for layer in tensor.layers:
-            weights, rest = quantized if is_quantized(tensor.role, layer, scheme, model) else plain
+            weights, rest = at_ends if layer in ends else inside
             by_layer[layer] += weights + rest + unpacked
             group[layer] += weights
             held += weights + rest
@@ -100,6 +103,7 @@ def _hold(tensor: Tensor, model: ModelFacts, scheme: Scheme, *, tp: int, ep: int
     return replace(shard, **{inner: padded}, count=own)
 
 
+@lru_cache(maxsize=4096)
 def _allocated(size: int) -> int:
     """Bytes that a tensor of `size` bytes takes from others."""
     return size + int(rest_of_own_segment(size))

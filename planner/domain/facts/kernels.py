@@ -27,6 +27,7 @@ OTHER_VENDOR = "engine.other_vendor"
 """Code of a condition that speaks of another maker's devices."""
 OTHER_KERNEL = "engine.other_kernel"
 """Code of a condition that speaks of another kind of model or checkpoint."""
+OBJECTING = frozenset({"requires", "refuses", "doubts"})
 REMEMBERED = 4096
 """Combinations that a rulebook remembers at most."""
 UNKNOWN = "unknown."
@@ -168,7 +169,10 @@ class EngineRule:
 
     def holds(self, load: Load) -> bool:
         """Whether every condition holds."""
-        return all(condition.check(load, condition.argument) is None for condition in self.conditions)
+        for condition in self.conditions:  # noqa: SIM110 - asked for every row of every candidate
+            if condition.check(load, condition.argument) is not None:
+                return False
+        return True
 
     def failing(self, load: Load) -> list[Finding]:
         """A finding for every condition that does not hold."""
@@ -218,6 +222,18 @@ class Kernel:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """Rules that speak of one engine, scheme, format, method and architecture, in table order."""
+
+    rules: Sequence[EngineRule]
+    """In whatever version."""
+    objecting: Sequence[EngineRule]
+    """Of the version asked for, those that require, refuse or doubt."""
+    loading: Sequence[EngineRule]
+    optional: Sequence[EngineRule]
+
+
 class Rulebook:
     """Rules that judge, by engine and in table order; it remembers which of them speak of what."""
 
@@ -226,7 +242,7 @@ class Rulebook:
         for rule in rules:
             for engine in rule.engines if rule.role != "fact" else ():
                 self._by_engine.setdefault(engine, []).append(rule)
-        self._speaking: dict[tuple[str, ...], list[EngineRule]] = {}
+        self._speaking: dict[tuple[str | Version | None, ...], Speaking] = {}
 
     def __contains__(self, engine: str) -> bool:
         """Whether any rule is about an engine."""
@@ -236,12 +252,20 @@ class Rulebook:
         """All rules about an engine."""
         return self._by_engine.get(engine, ())
 
-    def speaking_of(self, load: Load) -> Sequence[EngineRule]:
-        """Rules about this engine, scheme, format, method and architecture, in whatever version."""
-        key = (load.engine, load.scheme.name, load.scheme.format, load.method, load.model.architecture)
+    def speaking_of(self, load: Load) -> Speaking:
+        """Rules about this engine, scheme, format, method and architecture."""
+        scheme, model = load.scheme, load.model
+        key = (load.engine, load.version, scheme.name, scheme.format, load.method, model.architecture)
         found = self._speaking.get(key)
         if found is None:
-            found = [rule for rule in self.rules_of(load.engine) if rule.speaks_of(load)]
+            rules = [rule for rule in self.rules_of(load.engine) if rule.speaks_of(load)]
+            current = [rule for rule in rules if rule.holds_in(load.version)]
+            found = Speaking(
+                rules=rules,
+                objecting=[rule for rule in current if rule.role in OBJECTING],
+                loading=[rule for rule in current if rule.role == "loads"],
+                optional=[rule for rule in current if rule.role == "optional"],
+            )
             if len(self._speaking) >= REMEMBERED:
                 self._speaking.clear()
             self._speaking[key] = found
@@ -255,28 +279,26 @@ def find_kernel(load: Load, book: Rulebook) -> tuple[Kernel | None, list[Finding
     fail, the least demanding one (rows stand fastest first) says why.
     """
     speaking = book.speaking_of(load)
-    current = [rule for rule in speaking if rule.holds_in(load.version)]
-    findings = _objections(current, load)
+    findings = _objections(speaking.objecting, load)
     refused = any(not finding.is_unknown for finding in findings)
-    loading = [rule for rule in current if rule.role == "loads"]
-    able = next((rule for rule in loading if rule.holds(load)), None)
+    able = next((rule for rule in speaking.loading if rule.holds(load)), None)
     if able is not None:
         return (None if refused else Kernel(able.kernel, able.native, able.source)), findings
     nearest: list[Finding] = []
-    for rule in loading:
+    for rule in speaking.loading:
         failing = rule.failing(load)
         if not _speaks_of_others(failing) and (not nearest or len(failing) <= len(nearest)):
             nearest = failing
     maybe = [
         rule.as_finding(load, "unknown.optional_kernel", f"{rule.kernel} would load it, if it is installed")
-        for rule in current
-        if rule.role == "optional" and not refused and rule.holds(load)
+        for rule in speaking.optional
+        if not refused and rule.holds(load)
     ]
     if maybe:
         return None, [*findings, *maybe]
-    if not nearest and not refused and not loading:
-        nearest = _other_version(speaking, load)
-    return None, _distinct([*findings, *_with_versions(nearest, speaking, load)])
+    if not nearest and not refused and not speaking.loading:
+        nearest = _other_version(speaking.rules, load)
+    return None, _distinct([*findings, *_with_versions(nearest, speaking.rules, load)])
 
 
 def _speaks_of_others(failing: Sequence[Finding]) -> bool:
@@ -288,13 +310,15 @@ def _objections(rules: Sequence[EngineRule], load: Load) -> list[Finding]:
     """What refusing, requiring and doubting rows say."""
     findings: list[Finding] = []
     for rule in rules:
+        if rule.holds(load) == (rule.role == "requires"):
+            continue  # what is required holds, or what would speak against it does not
         if rule.role == "requires":
             failing = rule.failing(load)
             findings += [] if _speaks_of_others(failing) else failing
-        elif rule.role == "refuses" and rule.holds(load):
+        elif rule.role == "refuses":
             no = f"{load.engine} does not load {load.scheme.name}"
             findings.append(rule.as_finding(load, "engine.cannot_load", no))
-        elif rule.role == "doubts" and rule.holds(load):
+        else:
             findings.append(
                 rule.as_finding(load, "unknown.engine_rule", f"not known of {load.engine} {load.version}")
             )
