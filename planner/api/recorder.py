@@ -1,6 +1,6 @@
 """Plans that end at about the same time are recorded together.
 
-DuckDB keeps four decisions in half again the time that it takes for one. A plan that is ready waits for others that
+DuckDB keeps four decisions in two thirds more time than it takes for one. A plan that is ready waits for others that
 are being worked out, until there are a few, none is left, or it has waited long enough; a plan alone does not wait.
 """
 
@@ -18,6 +18,7 @@ AT_ONCE = 16
 FEW = 3
 """Decisions that are worth a statement: with more the first of them waits longer than the others gain."""
 LONGEST_WAIT_SECONDS = 0.02
+TICK_SECONDS = 0.001
 
 
 @dataclass(slots=True)
@@ -62,7 +63,8 @@ class Recorder:
         """Record what is ready, if it is time."""
         if not self._ready or self._writing is not None:
             return
-        is_due = self._ready[0].due <= asyncio.get_running_loop().time()
+        # A timer may come a little early: uvloop's clock has whole milliseconds.
+        is_due = self._ready[0].due - asyncio.get_running_loop().time() < TICK_SECONDS
         if is_due or len(self._ready) >= FEW or not self._coming:
             batch, self._ready = self._ready, []
             self._writing = asyncio.create_task(self._record(batch))
