@@ -61,4 +61,4 @@ def make_tag(shown: dict[str, Any]) -> str:
 
 
 def _replay(workshop: Workshop, decision_id: str) -> dict[str, Any]:
-    return replay_decision(workshop.decisions, workshop.knowledge, decision_id)
+    return replay_decision(workshop, decision_id)

@@ -35,7 +35,7 @@ class LocalDoor:
     def replay_decision(self, decision_id: str) -> dict[str, Any]:
         from planner.usecases.replay_decision import replay_decision
 
-        return replay_decision(self._workshop.decisions, self._workshop.knowledge, decision_id)
+        return replay_decision(self._workshop, decision_id)
 
     def audit(self, sql: str) -> dict[str, Any]:
         found = self._workshop.audit(sql)

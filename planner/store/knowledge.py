@@ -1,6 +1,7 @@
 """Tables and evidence by version, read from the store once and kept while the process lives."""
 
 import gc
+import threading
 from pathlib import Path
 
 from planner.domain.choose.candidates import Tables
@@ -12,6 +13,9 @@ from planner.sources.rules import RULE_TABLES, make_planning_tables
 from planner.sources.tables import Row, make_spelling, read_spellings
 from planner.store.evidence import EvidenceStore
 from planner.store.loads import Load, LoadStore, hash_data, hash_rules
+
+KEPT = 4
+"""Versions of evidence that are kept: that of now, and those that somebody replays."""
 
 
 class StoredKnowledge:
@@ -27,6 +31,9 @@ class StoredKnowledge:
             load = loads.add_load(data, data_sha256, spellings.read, clock.now())
         self.load = load
         self._rules_sha256 = hash_rules(data)
+        self._turn = (
+            threading.Lock()
+        )  # read once, however many ask: what is worked out from it goes by identity
         self._tables: dict[str, Tables] = {}
         self._bases: dict[tuple[str, str | None], EvidenceBase] = {}
         self._spellings: Spellings | None = None
@@ -45,25 +52,28 @@ class StoredKnowledge:
         Raises:
             BadInput: `data.version_missing` when this home never loaded that version.
         """
-        found = self._tables.get(version.data_sha256)
-        if found is None:
-            load = self._find_load(version)
-            found = make_planning_tables({name: self._loads.list_facts(load, name) for name in RULE_TABLES})
-            self._tables[version.data_sha256] = found
+        with self._turn:
+            found = self._tables.get(version.data_sha256)
+            if found is None:
+                load = self._find_load(version)
+                rows = {name: self._loads.list_facts(load, name) for name in RULE_TABLES}
+                found = self._tables[version.data_sha256] = make_planning_tables(rows)
         return found
 
     def evidence(self, version: KnowledgeVersion, benchmark: str | None = None) -> EvidenceBase:
         """Evidence as of a version, with results on one benchmark more than planning looks at."""
         planned = {name for names in self.tables(version).benchmarks.values() for name in names}
         extra = None if benchmark in planned else benchmark
-        if any(kept != version.evidence_version for kept, _ in self._bases):
-            self._bases = {}
-        found = self._bases.get((version.evidence_version, extra))
-        if found is None:
-            wanted = sorted(planned | ({extra} if extra else set()))
-            found = self._evidence.read_base(self._find_load(version), version.highest_evidence_id, wanted)
-            self._bases[version.evidence_version, extra] = found
-            gc.freeze()  # thousands of rows that stay: the collector need not walk them at every plan
+        with self._turn:
+            found = self._bases.pop((version.evidence_version, extra), None)
+            if found is None:
+                wanted = sorted(planned | ({extra} if extra else set()))
+                load = self._find_load(version)
+                found = self._evidence.read_base(load, version.highest_evidence_id, wanted)
+                gc.freeze()  # thousands of rows that stay: the collector need not walk them at every plan
+            self._bases[version.evidence_version, extra] = found  # the newest stands last
+            if len(self._bases) > KEPT:
+                del self._bases[next(iter(self._bases))]
         return found
 
     def spellings(self) -> Spellings:

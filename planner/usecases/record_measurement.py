@@ -10,7 +10,6 @@ from typing import Any
 
 from planner.domain.choose.candidates import Tables
 from planner.domain.errors import BadInput
-from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import Device
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.scheme import Recipe
@@ -125,9 +124,7 @@ def _formula_minutes(
         method=made["method"],
         calibrated=recipe.calibrated,
         kind=device.kind,
-        device_name=device.name,
         artifact_bytes=made["artifact_bytes"],
         constants=tables.jobs,
-        evidence=EvidenceBase(version="none"),
     )
     return cost.minutes

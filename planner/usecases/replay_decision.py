@@ -5,20 +5,21 @@ from typing import Any
 
 from planner import __version__
 from planner.domain.canonical import as_plain, canonical_json
-from planner.domain.choose.decide import decide
 from planner.domain.choose.predictor import PlanInputs
 from planner.domain.errors import BadInput
 from planner.domain.record.decision import Draft, list_differences, seal_decision, write_body
 from planner.domain.record.inputs import read_model_document, read_request_document, read_target_document
-from planner.ports import DecisionStore, Knowledge, KnowledgeVersion
+from planner.ports import KnowledgeVersion
+from planner.usecases.workshop import Workshop
 
 
-def replay_decision(decisions: DecisionStore, knowledge: Knowledge, decision_id: str) -> dict[str, Any]:
+def replay_decision(workshop: Workshop, decision_id: str) -> dict[str, Any]:
     """Whether the same inputs still give the same record, and where not.
 
     Raises:
         BadInput: the decision, one of its inputs or its data version is not in this home.
     """
+    decisions, knowledge = workshop.decisions, workshop.knowledge
     recorded = decisions.find_decision(decision_id)
     inputs = recorded.body["inputs"]
     data_sha256, _, highest_id = inputs["evidence_version"].rpartition("+")
@@ -28,7 +29,7 @@ def replay_decision(decisions: DecisionStore, knowledge: Knowledge, decision_id:
             "record.document_missing", f"The request of {recorded.decision_id} is not in this home."
         )
     request, model_id, notes = read_request_document(json.loads(recorded.request_document))
-    body = decide(
+    written = workshop.decide(
         PlanInputs(
             request=request,
             model=read_model_document(decisions.find_document(inputs["model_facts_sha256"])),
@@ -40,7 +41,7 @@ def replay_decision(decisions: DecisionStore, knowledge: Knowledge, decision_id:
             versions={**inputs, "planner_version": __version__},
         )
     )
-    replayed = seal_decision(Draft(write_body(body)), recorded.previous_sha256, recorded.created_at)
+    replayed = seal_decision(Draft(written), recorded.previous_sha256, recorded.created_at)
     identical = canonical_json(replayed.body) == canonical_json(recorded.body)
     return {
         "decision_id": recorded.decision_id,

@@ -8,7 +8,7 @@ from planner.domain.choose.candidates import Candidate, Tables
 from planner.domain.choose.legality import Verdict, judge_candidate
 from planner.domain.choose.objective import Scored
 from planner.domain.choose.prospects import Prospect, list_prospects, look_at
-from planner.domain.facts.evidence import EvidenceBase
+from planner.domain.facts.evidence import EvidenceBase, JobRate
 from planner.domain.facts.hardware import Device, Target
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request, Workload
@@ -17,7 +17,7 @@ from planner.domain.facts.tensors import count_active_parameters, count_paramete
 from planner.domain.predict.constants import MemoryConstants
 from planner.domain.predict.engine_defaults import SERVE_TERMS, resolve_constants
 from planner.domain.predict.extras import NO_EXTRAS, ExtraAsk, Extras, predict_extras
-from planner.domain.predict.job_cost import NOTHING_TO_MAKE, JobCost, predict_job_cost
+from planner.domain.predict.job_cost import NOTHING_TO_MAKE, JobCost, find_rate, predict_job_cost
 from planner.domain.predict.kv_cache import kv_bytes_by_layer
 from planner.domain.predict.links import Exchange, pace_of, predict_exchange
 from planner.domain.predict.memory import MemoryEstimate, Weights, predict_memory
@@ -159,8 +159,20 @@ class Predictor:
             bytes_per_step=bytes_read / place.tp + sequences * pace.kv_bytes_read,
             artifact_bytes=prospect.artifact_bytes,
             bits_per_weight=prospect.bits_per_weight,
-            job=_job_of(prospect, inputs.tables, inputs.evidence),
+            job=self._job_of(prospect),
         )
+
+    def _job_of(self, prospect: Prospect) -> JobCost:
+        """Cost of making it; nothing for 16 bits as released, a download for what exists."""
+        inputs, candidate = self.inputs, prospect.candidate
+        past = candidate.backend and find_rate(
+            inputs.evidence,
+            candidate.backend,
+            candidate.method,
+            prospect.devices[0].name,
+            inputs.model.params_total,
+        )
+        return _job_of(prospect, inputs.tables, past or None)
 
     def memory_of(self, prospect: Prospect) -> MemoryEstimate:
         """Memory of the worst device."""
@@ -256,9 +268,8 @@ def _newest_constants(tables: Tables, engine: str, device: Device) -> MemoryCons
 
 
 @lru_cache(maxsize=16384)
-def _job_of(prospect: Prospect, tables: Tables, evidence: EvidenceBase) -> JobCost:
-    """Cost of making it; nothing for 16 bits as released, a download for what exists."""
-    candidate, model, device = prospect.candidate, prospect.model, prospect.devices[0]
+def _job_of(prospect: Prospect, tables: Tables, past: JobRate | None) -> JobCost:
+    candidate, model = prospect.candidate, prospect.model
     if candidate.backend is None:
         return replace(NOTHING_TO_MAKE, disk_bytes=0 if model.path else prospect.artifact_bytes)
     return predict_job_cost(
@@ -266,9 +277,8 @@ def _job_of(prospect: Prospect, tables: Tables, evidence: EvidenceBase) -> JobCo
         backend=candidate.backend,
         method=candidate.method,
         calibrated=candidate.calibrated,
-        kind=device.kind,
-        device_name=device.name,
+        kind=prospect.devices[0].kind,
         artifact_bytes=prospect.artifact_bytes,
         constants=tables.jobs,
-        evidence=evidence,
+        past=past,
     )

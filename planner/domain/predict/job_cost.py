@@ -16,7 +16,7 @@ Known error: a factor of two or more until a job of the kind has been run.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from planner.domain.facts.evidence import EvidenceBase, size_class
+from planner.domain.facts.evidence import EvidenceBase, JobRate, size_class
 from planner.domain.facts.hardware import DeviceKind
 from planner.domain.facts.model import ModelFacts
 from planner.domain.predict.constants import Constant
@@ -77,12 +77,14 @@ def predict_job_cost(
     method: str,
     calibrated: bool,
     kind: DeviceKind,
-    device_name: str,
     artifact_bytes: int,
     constants: JobConstants,
-    evidence: EvidenceBase,
+    past: JobRate | None = None,
 ) -> JobCost:
-    """Cost of making an artifact of `artifact_bytes` from the 16-bit checkpoint on a device of this kind."""
+    """Cost of making an artifact of `artifact_bytes` from the 16-bit checkpoint on a device of this kind.
+
+    What past jobs of this kind and size took (`find_rate`), where there were some, is believed before the tables.
+    """
     source_bytes = 2 * model.params_total
     on_gpu = kind == "gpu" and backend != "llamacpp"
     where = "gpu" if on_gpu else "cpu"
@@ -104,12 +106,11 @@ def predict_job_cost(
         sum(term.high for term in terms),
     ]
     basis, sources = "prior", [term.source for term in terms]
-    past = evidence.jobs.get((backend, method, device_name, size_class(model.params_total)))
     if past is not None:
         spread = 1.0 if past.count >= ENOUGH_JOBS else FEW_JOBS_SPREAD
         ends = (past.low / spread, past.likely, past.high * spread)
         seconds = [60 * model.params_total * minutes for minutes in ends]
-        basis, sources = "measured", [f"{past.count} jobs of this kind and size on {device_name}"]
+        basis, sources = "measured", [f"{past.count} jobs of this kind and size on {past.device}"]
     ram = _ram_bytes(model, backend, source_bytes, constants)
     intermediate = source_bytes if backend == "llamacpp" else 0
     to_fetch = 0 if model.path else source_bytes
@@ -128,6 +129,13 @@ def predict_job_cost(
         basis=basis,
         sources=tuple(sources),
     )
+
+
+def find_rate(
+    evidence: EvidenceBase, backend: str, method: str, device_name: str, params: float
+) -> JobRate | None:
+    """What jobs of this home took on such a device with a model of about this size; None where there were none."""
+    return evidence.jobs.get((backend, method, device_name, size_class(params)))
 
 
 def _moving(size_bytes: int, rate: Constant) -> Constant:

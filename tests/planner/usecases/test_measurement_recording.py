@@ -139,7 +139,7 @@ def test_what_is_measured_later_does_not_change_a_recorded_decision(
     workshop, tiny_plan, complete, a_measurement
 ):
     complete(tiny_plan, a_measurement(perplexity=29.0))
-    assert replay_decision(workshop.decisions, workshop.knowledge, tiny_plan.decision_id)["identical"]
+    assert replay_decision(workshop, tiny_plan.decision_id)["identical"]
 
 
 class FullLog:

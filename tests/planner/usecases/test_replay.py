@@ -35,7 +35,7 @@ AN_EVIDENCE_ROW = {
 
 
 def replay(workshop, decision):
-    return replay_decision(workshop.decisions, workshop.knowledge, decision.decision_id)
+    return replay_decision(workshop, decision.decision_id)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_it_still_does_after_data_changed_and_the_new_plan_differs(home, tmp_pat
 def test_a_record_that_was_touched_shows(workshop, home):
     decision = plan_model(workshop, read_ask({"ask": "qwen-72b for 2x A6000"}))
     touched = replace(decision, body={**decision.body, "warnings": ["nothing to see here"]})
-    answer = replay_decision(OneDecision(workshop.decisions, touched), workshop.knowledge, "d")
+    answer = replay_decision(replace(workshop, decisions=OneDecision(workshop.decisions, touched)), "d")
     assert (answer["identical"], answer["record_intact"]) == (False, False)
     assert {found["path"] for found in answer["differences"]} == {"warnings"}
 
@@ -109,7 +109,7 @@ def test_under_another_planner_version_the_difference_is_shown(workshop):
     decision = plan_model(workshop, read_ask({"ask": "qwen-72b for 2x A6000"}))
     inputs = {**decision.body["inputs"], "planner_version": "0.0.1"}
     older = replace(decision, body={**decision.body, "inputs": inputs})
-    answer = replay_decision(OneDecision(workshop.decisions, older), workshop.knowledge, "d")
+    answer = replay_decision(replace(workshop, decisions=OneDecision(workshop.decisions, older)), "d")
     assert answer["identical"] is False
     assert [found["path"] for found in answer["differences"]] == ["inputs.planner_version"]
     assert answer["planner_version"]["recorded"] == "0.0.1"

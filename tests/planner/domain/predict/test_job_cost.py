@@ -4,7 +4,7 @@ import pytest
 
 from planner.domain.facts.evidence import EvidenceBase, JobRate, size_class
 from planner.domain.predict.constants import Constant
-from planner.domain.predict.job_cost import predict_job_cost
+from planner.domain.predict.job_cost import find_rate, predict_job_cost
 
 
 def constant(low, likely, high):
@@ -37,10 +37,11 @@ def cost(a_model):
             method=method,
             calibrated=calibrated,
             kind=kind,
-            device_name="CPU test",
             artifact_bytes=600_000_000,
             constants=RATES,
-            evidence=EvidenceBase(version="test", jobs=jobs or {}),
+            past=find_rate(
+                EvidenceBase(version="test", jobs=jobs or {}), backend, method, "CPU test", 1_000_000_000
+            ),
         )
 
     return build
@@ -122,10 +123,8 @@ def test_scoring_in_32_bits_is_inside_the_memory_that_llmcompressor_is_said_to_n
             method="rtn",
             calibrated=False,
             kind="cpu",
-            device_name="CPU test",
             artifact_bytes=1,
             constants=tables.jobs,
-            evidence=EvidenceBase(version="none"),
         )
         return found.ram_low_bytes, found.ram_bytes, found.ram_high_bytes
 
