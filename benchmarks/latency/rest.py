@@ -20,10 +20,9 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 from planner.main import open_workshop
 from planner.settings import read_settings
@@ -78,7 +77,7 @@ def ask_all(live: Mapping[str, str], asks: Iterable[dict[str, object]]) -> list[
     """Milliseconds of each plan, asked one after another over one connection."""
     times = []
     headers = {"Authorization": f"Bearer {live['token']}", "Content-Type": "application/json"}
-    with closing(HTTPConnection(urlsplit(live["url"]).netloc, timeout=60)) as connection:
+    with closing(connect(live)) as connection:
         for ask in asks:
             body = json.dumps(ask)
             start = time.perf_counter()
@@ -105,6 +104,11 @@ def ask_together(live: Mapping[str, str], asks: Sequence[dict[str, object]]) -> 
         thread.join()
     assert len(times) == len(asks), "an asker was refused"
     return times
+
+
+def connect(live: Mapping[str, str]) -> HTTPConnection:
+    """A connection to the service, opened when it is used."""
+    return HTTPConnection(urlsplit(live["url"]).netloc, timeout=60)
 
 
 def measure(home: Path) -> dict[str, float]:
@@ -143,9 +147,11 @@ def wait_for_server(home: Path, service: subprocess.Popen[bytes]) -> dict[str, s
     while time.monotonic() < deadline and service.poll() is None:
         try:
             live: dict[str, str] = json.loads((home / "server.json").read_text(encoding="utf-8"))
-            with urlopen(f"{live['url']}/health/live", timeout=5):  # noqa: S310 - loopback
+            with closing(connect(live)) as connection:
+                connection.request("GET", "/health/live")
+                connection.getresponse()
                 return live
-        except (OSError, ValueError):
+        except (OSError, ValueError, HTTPException):
             time.sleep(0.1)
     raise RuntimeError("the service did not start")
 

@@ -55,7 +55,7 @@ def serve_command(
 @lru_cache(maxsize=16384)
 def _cut_command(
     candidate: Candidate, path: str | None, model_id: str, target: Target, sequences: int
-) -> list[str]:
+) -> tuple[str, ...]:
     """The command, cut where its number of tokens stands."""
     where = (
         path or model_id
@@ -72,7 +72,7 @@ def _cut_command(
         command = _llamacpp_command(candidate, where, target, sequences)
     else:
         command = f"transformers serve --force-model {shlex.quote(where)}"
-    return command.split(CONTEXT)
+    return tuple(command.split(CONTEXT))
 
 
 def _vllm_command(candidate: Candidate, where: str, target: Target, sequences: int) -> str:

@@ -100,7 +100,6 @@ def make_workload(request: Request, max_position: int, kind: DeviceKind) -> Work
     )
 
 
-@lru_cache(maxsize=1024)
 def parse_request(text: str) -> Request:
     """The request that a sentence states: model, `for` or `on`, devices, and options anywhere.
 
@@ -111,7 +110,11 @@ def parse_request(text: str) -> Request:
         BadInput: `request.empty`, `.too_long`, `.no_model`, `.no_device`, `.not_understood`, `.count`,
             `.context`, `.concurrency`, `.contradiction` or `.scheme`.
     """
-    clean = clean_text(text)
+    return _parse_clean(clean_text(text))
+
+
+@lru_cache(maxsize=1024)
+def _parse_clean(clean: str) -> Request:
     said = read_sentence(clean)
     model = " ".join(said.model)
     if not model:
