@@ -15,29 +15,30 @@ import threading
 import traceback
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+import planner
 from planner.domain.canonical import Json, Written
+from planner.domain.choose.candidates import Tables
 from planner.domain.choose.predictor import PlanInputs
 from planner.domain.errors import BitwrightError
+from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.model import ModelFacts
 from planner.domain.record.decision import WrittenBody, join_parts
 from planner.usecases.plan_model import decide_here
 
-MOST = 8
-"""Each takes 100 MB; so many answer more than a thousand plans a second."""
+MOST = 4
+"""More would wait for the service itself, which takes 3 ms of its interpreter for a plan that takes 5 to decide."""
 ANSWER_SECONDS = 60.0
-"""A plan takes milliseconds; a process that is silent for so long is ended."""
-LARGE = frozenset({"tables", "evidence"})
-"""Inputs that a process is sent when they are others than those it has: evidence changes while tables stay."""
-SHARED = frozenset({"model", "target"})
-"""Inputs that many plans have in common: packed once, and one object in the process, whose caches go by it."""
-
+"""A plan takes milliseconds; a process that is silent for so long is killed."""
+SMALL = ("request", "model_id", "notes", "versions")
+"""Inputs of one plan alone. Model and target are packed once, and one object in a process, whose caches go by it."""
 
 Answer = dict[str, Json] | Exception
 """The parts of a decision's body; or what is to be raised."""
@@ -50,18 +51,31 @@ class DecideProcess:
         self.start()
 
     def start(self) -> None:
-        """Start it; it reads what is sent when it is ready."""
+        """Start it, out of reach of the terminal's Ctrl-C; it reads what is sent when it is ready."""
         self._pipe, there = Pipe()
+        own = str(Path(planner.__file__).parents[1])  # where this process has its modules from
+        paths = os.pathsep.join(filter(None, (own, os.environ.get("PYTHONPATH"))))
         with there:
-            command = [sys.executable, "-P", "-m", "planner.decide_processes", str(there.fileno())]
-            self._running = subprocess.Popen(command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL)
-        self._large: dict[str, Any] = {}
+            self._running = subprocess.Popen(
+                [sys.executable, "-P", "-m", "planner.decide_processes", str(there.fileno())],
+                env={**os.environ, "PYTHONPATH": paths},
+                stdin=subprocess.DEVNULL,
+                pass_fds=[there.fileno()],
+                process_group=0,
+            )
+        self._tables: Tables | None = None
+        self._evidence: EvidenceBase | None = None
 
-    def end(self) -> None:
-        """End it, whatever it does."""
+    def kill(self) -> None:
+        """End it, whatever it does; who waits for its answer is told."""
         self._running.kill()
         self._running.wait()
+
+    def restart(self) -> None:
+        """Start it anew once it has ended."""
+        self.kill()
         self._pipe.close()
+        self.start()
 
     def ask(self, inputs: PlanInputs) -> Answer:
         """Send inputs, and wait for what it answers.
@@ -69,28 +83,33 @@ class DecideProcess:
         Raises:
             EOFError, OSError: it ended, or was silent for a minute.
         """
-        for name in LARGE:
-            value = getattr(inputs, name)
-            if self._large.get(name) is not value:
-                self._pipe.send({name: value})
-                self._large[name] = value
-        small = {
-            field.name: _pack(getattr(inputs, field.name))
-            if field.name in SHARED
-            else getattr(inputs, field.name)
-            for field in fields(inputs)
-            if field.name not in LARGE
-        }
-        self._pipe.send(small)
+        if self._tables is not inputs.tables:
+            self._send_large({"tables": inputs.tables})
+            self._tables = inputs.tables
+        if self._evidence is not inputs.evidence:
+            # Without what was worked out from it, which others add to meanwhile.
+            self._send_large({"evidence": replace(inputs.evidence, memo={})})
+            self._evidence = inputs.evidence
+        shared = {"model": _pack(inputs.model), "target": _pack(inputs.target)}
+        self._pipe.send(shared | {name: getattr(inputs, name) for name in SMALL})
         if not self._pipe.poll(ANSWER_SECONDS):
             raise EOFError
         answer: Answer = self._pipe.recv()
         return answer
 
+    def _send_large(self, part: dict[str, Tables | EvidenceBase]) -> None:
+        """Send more than the pipe holds: it waits for the other end to read."""
+        too_long = threading.Timer(ANSWER_SECONDS, self._running.kill)
+        too_long.start()
+        try:
+            self._pipe.send(part)
+        finally:
+            too_long.cancel()
+
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A plan for which no process is free, and whose model one of them knows best."""
+    """A plan for which no process is free, and the process that knows its model best."""
 
     own: DecideProcess
     given: Future[DecideProcess] = field(default_factory=Future)
@@ -99,8 +118,7 @@ class Waiting:
 class DecideProcesses:
     """Decides as many plans at once as there are processes; any number of threads may ask.
 
-    Plans of one model go to one process, which has worked out much of it before; a process that none of its own
-    wait for takes another's.
+    Of the plans that wait, a process takes those of its own models first: it has worked out much of them before.
     """
 
     def __init__(self, count: int) -> None:
@@ -129,9 +147,10 @@ class DecideProcesses:
 
     def close(self) -> None:
         """End them, whatever they do."""
-        self._is_closed = True
-        for process in self._all:
-            process.end()
+        with self._turn:
+            self._is_closed = True
+            for process in self._all:
+                process.kill()
 
     def _take(self, model: ModelFacts) -> DecideProcess:
         own = self._all[hash(model) % len(self._all)]
@@ -160,10 +179,10 @@ class DecideProcesses:
             try:
                 return process.ask(inputs)
             except (EOFError, OSError):
-                process.end()
-                if self._is_closed:
-                    break
-                process.start()
+                with self._turn:
+                    if self._is_closed:
+                        break
+                    process.restart()
         raise RuntimeError("a process that decides ended before it answered")
 
 
@@ -186,11 +205,11 @@ def serve_pipe(pipe: Connection) -> None:
     with suppress(EOFError, OSError):
         while True:
             received = pipe.recv()
-            if received.keys() <= LARGE:
+            if "request" not in received:
                 large |= received
                 gc.freeze()  # thousands of rows that stay: the collector need not walk them at every plan
                 continue
-            shared = {name: _unpack(received[name]) for name in SHARED}
+            shared = {name: _unpack(received[name]) for name in ("model", "target")}
             pipe.send(_answer(PlanInputs(**{**received, **shared, **large})))
 
 
@@ -204,7 +223,6 @@ def _answer(inputs: PlanInputs) -> Answer:
 
 
 if __name__ == "__main__":
-    # Its end is the pipe's: a signal that ends a service in order must not end what the service waits for.
-    for signalled in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signalled, signal.SIG_IGN)
+    # It ends with the pipe: SIGTERM to all of a service's processes must not end what the service waits for.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     serve_pipe(Connection(int(sys.argv[1])))

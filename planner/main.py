@@ -4,24 +4,28 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import closing
 from importlib.metadata import entry_points
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from planner import __version__
 from planner.cli.door import Session
 from planner.cli.failures import STOPPED, report_failure, report_unexpected, report_usage
-from planner.domain.choose.predictor import PlanInputs
 from planner.domain.errors import BitwrightError, MachineRefused
-from planner.domain.record.decision import WrittenBody
 from planner.live_server import LiveServer, find_live_server
 from planner.settings import Settings, read_settings
 from planner.usecases.workshop import Workshop
 
+if TYPE_CHECKING:
+    from planner.domain.choose.predictor import PlanInputs
+    from planner.domain.record.decision import WrittenBody
 
-def open_workshop(settings: Settings, decide: Callable[[PlanInputs], WrittenBody] | None = None) -> Workshop:
+
+def open_workshop(
+    settings: Settings, decide: "Callable[[PlanInputs], WrittenBody] | None" = None
+) -> Workshop:
     """Open the database of the home, load `data/` if it is new, and connect everything to it.
 
     Args:
@@ -111,11 +115,10 @@ def serve_home(
             f"A service already owns {settings.home}: process {server.pid} at {server.url}. Use it, stop it, or "
             "give this one its own BITWRIGHT_HOME.",
         )
-    with ExitStack() as opened:
-        decide = None
-        if parent_pid is None:  # a service that one command started plans one thing at a time
-            decide = opened.enter_context(closing(DecideProcesses(count_processes())))
-        workshop = opened.enter_context(closing(open_workshop(settings, decide)))
+    with (
+        closing(DecideProcesses(count_processes())) as decide,
+        closing(open_workshop(settings, decide)) as workshop,
+    ):
         check_exposure(workshop, host)
         if parent_pid is None:
             extend_leases(workshop)

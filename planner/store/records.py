@@ -46,7 +46,7 @@ class RecordStore:
     def add_decisions(self, drafts: Sequence[Draft], created_at: str) -> list[Decision]:
         """Seal drafts into the chain and keep them, with the requests and the inputs that they name by hash.
 
-        They are kept in one statement, all or none: four together take half again as long as one.
+        They are kept in one statement, all or none: four together take two thirds longer than one.
         """
         named = {document.sha256: document for draft in drafts for document in draft.documents}
         new = [document for document in named.values() if document.sha256 not in self._kept]

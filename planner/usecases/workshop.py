@@ -4,10 +4,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from planner.domain.choose.predictor import PlanInputs
-from planner.domain.record.decision import WrittenBody
 from planner.ports import (
     AuditRows,
     ClaimStore,
@@ -24,6 +22,10 @@ from planner.ports import (
     RecordCounts,
     TokenStore,
 )
+
+if TYPE_CHECKING:  # a command that plans nothing need not wait for all that predicts
+    from planner.domain.choose.predictor import PlanInputs
+    from planner.domain.record.decision import WrittenBody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class Workshop:
     hosts: HostStore
     counts: RecordCounts
     clock: Clock
-    decide: Callable[[PlanInputs], WrittenBody]
+    decide: "Callable[[PlanInputs], WrittenBody]"
     """The body of a decision, written; many may be asked for at once."""
     audit: Callable[[str], AuditRows]
     """Column names and rows of one SELECT."""

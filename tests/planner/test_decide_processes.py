@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
 
 import pytest
 
@@ -77,6 +80,14 @@ def list_processes(parent):
     return found
 
 
+def is_alive(pid):
+    """Whether a process runs: one that nobody asked after stays as a zombie."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask["ask"])
 def test_a_process_decides_as_it_is_decided_here(processes, inputs_of, ask):
     inputs = inputs_of(ask)
@@ -117,6 +128,71 @@ def test_one_that_was_killed_is_started_anew_and_one_that_is_asked_to_end_stays(
     assert another != pid
 
 
+@pytest.mark.parametrize("has_evidence", [True, False], ids=["a plan", "evidence that is new to it"])
+def test_one_that_is_silent_too_long_is_started_anew(one_process, inputs_of, monkeypatch, has_evidence):
+    inputs = inputs_of(ASKS[0])
+    first = one_process(inputs)
+    monkeypatch.setattr("planner.decide_processes.ANSWER_SECONDS", 1)
+    (pid,) = list_processes(os.getpid()) - one_process.others
+    os.kill(pid, signal.SIGSTOP)
+    again = inputs if has_evidence else replace(inputs, evidence=replace(inputs.evidence, memo={}))
+    assert one_process(again).text == first.text
+    assert pid not in list_processes(os.getpid())
+
+
+def test_of_what_waits_a_process_takes_its_own_models_first(monkeypatch):
+    began = SimpleQueue()
+
+    class Holds:
+        """Answers when it is let go."""
+
+        def __init__(self):
+            self.go_on = threading.Semaphore(0)
+
+        def ask(self, inputs):
+            began.put((inputs.model, self))
+            assert self.go_on.acquire(timeout=10)
+            return {"model": "null"}
+
+    monkeypatch.setattr("planner.decide_processes.DecideProcess", Holds)
+    processes = DecideProcesses(2)
+    with ThreadPoolExecutor(4) as threads:
+
+        def ask(model):
+            asked = threads.submit(processes, SimpleNamespace(model=model))  # a number is its own hash
+            time.sleep(0.1)
+            return asked
+
+        answers = [ask(model) for model in (0, 1, 3, 2)]
+        of = dict(began.get(timeout=10) for _ in range(2))
+        of[0].go_on.release()
+        assert began.get(timeout=10) == (2, of[0])
+        of[0].go_on.release()
+        assert began.get(timeout=10) == (3, of[0])
+        for process in of.values():
+            process.go_on.release()
+        assert [answer.result(10).text for answer in answers] == ['{"model":null}'] * 4
+
+
+def test_closing_ends_what_is_under_way(inputs_of):
+    inputs = inputs_of(ASKS[0])
+    before = list_processes(os.getpid())
+    processes = DecideProcesses(2)
+    with ThreadPoolExecutor(6) as threads:
+
+        def ask_on():
+            while True:
+                processes(inputs)
+
+        answers = [threads.submit(ask_on) for _ in range(6)]
+        time.sleep(0.5)
+        processes.close()
+        for answer in answers:
+            with pytest.raises(RuntimeError, match="ended before it answered"):
+                answer.result(20)
+    assert list_processes(os.getpid()) == before
+
+
 def test_a_failure_there_is_told_with_its_trace(processes, inputs_of):
     inputs = inputs_of(ASKS[0])
     with pytest.raises(RuntimeError, match="NoneType"):
@@ -134,6 +210,6 @@ def test_they_end_with_who_started_them_even_if_it_is_killed():
         parent.wait()
         parent.stdout.close()
     deadline = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+    while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not Path(f"/proc/{pid}").exists()
+    assert not is_alive(pid)

@@ -238,11 +238,16 @@ class Rulebook:
     """Rules that judge, by engine and in table order; it remembers which of them speak of what."""
 
     def __init__(self, rules: Sequence[EngineRule]) -> None:
+        self._rules = tuple(rules)
         self._by_engine: dict[str, list[EngineRule]] = {}
         for rule in rules:
             for engine in rule.engines if rule.role != "fact" else ():
                 self._by_engine.setdefault(engine, []).append(rule)
         self._speaking: dict[tuple[str | Version | None, ...], Speaking] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its rules alone: what it remembers changes while it is used."""
+        return Rulebook, (self._rules,)
 
     def __contains__(self, engine: str) -> bool:
         """Whether any rule is about an engine."""
