@@ -15,7 +15,7 @@ from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request
 from planner.domain.facts.scheme import Scheme
 from planner.domain.facts.storage import StoredBytes, bits_per_weight, stored_bytes
-from planner.domain.facts.tensors import count_parameters, tensor_layout
+from planner.domain.facts.tensors import count_described_parameters, tensor_layout
 from planner.domain.predict.memory import Weights, weigh
 from planner.domain.predict.seats import Division, divide
 
@@ -51,7 +51,23 @@ def list_prospects(
         BadInput: an engine or a scheme was asked for by name and no recipe has it, or the model's layout is not
             covered.
     """
-    names = replace(
+    return _list_prospects(_name_alone(request), model, target, tables)
+
+
+def list_loadable(
+    request: Request, model: ModelFacts, target: Target, tables: Tables
+) -> tuple[Prospect, ...]:
+    """Those that nothing refuses and whose weights the devices could hold with nothing else in them.
+
+    Raises:
+        BadInput: as `list_prospects` does.
+    """
+    return _list_loadable(_name_alone(request), model, target, tables)
+
+
+def _name_alone(request: Request) -> Request:
+    """What a request names: schemes, methods, engines and the like."""
+    return replace(
         request,
         text="",
         model="",
@@ -61,7 +77,6 @@ def list_prospects(
         objective="balanced",
         task=None,
     )
-    return _list_prospects(names, model, target, tables)
 
 
 @lru_cache(maxsize=512)
@@ -70,6 +85,27 @@ def _list_prospects(
 ) -> tuple[Prospect, ...]:
     candidates = enumerate_candidates(request, model, target, tables)
     return tuple(look_at(candidate, request.schemes, model, target, tables) for candidate in candidates)
+
+
+@lru_cache(maxsize=512)
+def _list_loadable(
+    request: Request, model: ModelFacts, target: Target, tables: Tables
+) -> tuple[Prospect, ...]:
+    looked_at = (
+        look_at(candidate, request.schemes, model, target, tables)
+        for candidate in enumerate_candidates(request, model, target, tables)
+        if _may_hold(candidate, model, target, tables)
+    )
+    return tuple(prospect for prospect in looked_at if prospect.can_hold and not prospect.standing.is_refused)
+
+
+def _may_hold(candidate: Candidate, model: ModelFacts, target: Target, tables: Tables) -> bool:
+    """Whether the layers of every replica are no larger than all its devices together: quick, and never wrongly no."""
+    place = candidate.placement
+    own = _pad(model, candidate.intermediate_size)
+    stored = stored_bytes(own, candidate.scheme, candidate.group_size, tables.gguf)
+    used = target.devices[: place.devices]
+    return stored.layers * place.dp <= sum(device.available_bytes for device in used)
 
 
 @lru_cache(maxsize=16384)
@@ -97,7 +133,7 @@ def look_at(
         weights=weights,
         stored=stored,
         artifact_bytes=stored.total + around,
-        bits_per_weight=bits_per_weight(stored, count_parameters(layout)),
+        bits_per_weight=bits_per_weight(stored, count_described_parameters(model)),
         standing=judge_standing(candidate, named, model, target, tables),
         can_hold=all(
             size <= span.device.available_bytes

@@ -12,7 +12,7 @@ from typing import Any
 
 from planner.domain.choose.objective import HEADROOM, rank
 from planner.domain.choose.predictor import Judged, PlanInputs, Predictor
-from planner.domain.choose.prospects import Prospect, list_prospects, move_to_host
+from planner.domain.choose.prospects import Prospect, list_loadable, list_prospects, move_to_host
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.request import Request, make_workload
 from planner.domain.predict.llamacpp_builds import LLAMACPP_FAMILY
@@ -153,9 +153,9 @@ def _make_predictor(inputs: PlanInputs) -> Predictor:
 
 def _judge_all(predictor: Predictor) -> Iterator[Judged]:
     """Verdicts on what the devices could hold with nothing else in them, and nothing refuses."""
-    for prospect in predictor.list_prospects():
-        if prospect.can_hold and not prospect.standing.is_refused:
-            yield predictor.judge(prospect)
+    inputs = predictor.inputs
+    for prospect in list_loadable(inputs.request, inputs.model, inputs.target, inputs.tables):
+        yield predictor.judge(prospect)
 
 
 def _best_choice(inputs: PlanInputs) -> str | None:

@@ -57,7 +57,7 @@ def engine_rank_bytes(
     parts = dict.fromkeys(("embedding", "lookup", "head", "other"), 0)
     ends = {0, model.num_layers - 1}
     experts = 0
-    fused: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    fused: dict[str, list[int]] = defaultdict(lambda: [0] * model.num_layers)
     for tensor in lay_out(model):
         shard = _hold(tensor, model, scheme, tp=tp, ep=ep)
         if not tensor.layers:
@@ -83,11 +83,11 @@ def engine_rank_bytes(
             held += weights + rest
         experts += held if tensor.role in EXPERT_ROLES else 0
     for group in fused.values():
-        for layer, weights in group.items():
+        for layer, weights in enumerate(group):
             by_layer[layer] += _allocated(weights) - weights
     parts["other"] += _rotary_table(model)
     if is_repacked(scheme, None) if repacks is None else repacks:
-        parts["other"] += max(group.get(model.num_layers - 1, 0) for group in fused.values())
+        parts["other"] += max(group[-1] for group in fused.values())
     return StoredBytes(tuple(by_layer), experts=experts, **parts)
 
 
