@@ -7,6 +7,7 @@ memory interval fits; unknown when no rule covers it; illegal otherwise.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from planner.domain.choose.candidates import Candidate, Tables
@@ -178,7 +179,8 @@ def _host_finding(needed: int, usable: int) -> Finding:
     )
 
 
-def least_able(devices: Sequence[Device]) -> Device:
+@lru_cache(maxsize=512)
+def least_able(devices: tuple[Device, ...]) -> Device:
     """The device whose kernels all of them must make do with."""
     return min(devices, key=lambda device: (device.sm or 0, device.available_bytes))
 

@@ -9,7 +9,7 @@ from planner.domain.choose.legality import Verdict, judge_candidate
 from planner.domain.choose.objective import Scored
 from planner.domain.choose.prospects import Prospect, list_prospects, look_at
 from planner.domain.facts.evidence import EvidenceBase, JobRate
-from planner.domain.facts.hardware import Device, Target
+from planner.domain.facts.hardware import Device, DeviceKind, Target
 from planner.domain.facts.model import ModelFacts
 from planner.domain.facts.request import Request, Workload
 from planner.domain.facts.storage import bytes_read_per_step
@@ -164,15 +164,13 @@ class Predictor:
 
     def _job_of(self, prospect: Prospect) -> JobCost:
         """Cost of making it; nothing for 16 bits as released, a download for what exists."""
-        inputs, candidate = self.inputs, prospect.candidate
-        past = candidate.backend and find_rate(
-            inputs.evidence,
-            candidate.backend,
-            candidate.method,
-            prospect.devices[0].name,
-            inputs.model.params_total,
-        )
-        return _job_of(prospect, inputs.tables, past or None)
+        model, tables, candidate = self.inputs.model, self.inputs.tables, prospect.candidate
+        size, device = prospect.artifact_bytes, prospect.devices[0]
+        backend, method = candidate.backend, candidate.method
+        if backend is None:
+            return _nothing_to_make(0 if model.path else size)
+        past = find_rate(self.inputs.evidence, backend, method, device.name, model.params_total)
+        return _cost_of_making(model, backend, method, candidate.calibrated, device.kind, size, tables, past)
 
     def memory_of(self, prospect: Prospect) -> MemoryEstimate:
         """Memory of the worst device."""
@@ -267,18 +265,30 @@ def _newest_constants(tables: Tables, engine: str, device: Device) -> MemoryCons
     return resolve_constants(tables.memory, tables.defaults, engine, device, keep=SERVE_TERMS)
 
 
-@lru_cache(maxsize=16384)
-def _job_of(prospect: Prospect, tables: Tables, past: JobRate | None) -> JobCost:
-    candidate, model = prospect.candidate, prospect.model
-    if candidate.backend is None:
-        return replace(NOTHING_TO_MAKE, disk_bytes=0 if model.path else prospect.artifact_bytes)
+@lru_cache(maxsize=4096)
+def _nothing_to_make(disk_bytes: int) -> JobCost:
+    return replace(NOTHING_TO_MAKE, disk_bytes=disk_bytes)
+
+
+@lru_cache(maxsize=4096)
+def _cost_of_making(
+    model: ModelFacts,
+    backend: str,
+    method: str,
+    calibrated: bool,
+    kind: DeviceKind,
+    artifact_bytes: int,
+    tables: Tables,
+    past: JobRate | None,
+) -> JobCost:
+    """Cost of one artifact, which candidates of several placements and engines share."""
     return predict_job_cost(
         model,
-        backend=candidate.backend,
-        method=candidate.method,
-        calibrated=candidate.calibrated,
-        kind=prospect.devices[0].kind,
-        artifact_bytes=prospect.artifact_bytes,
+        backend=backend,
+        method=method,
+        calibrated=calibrated,
+        kind=kind,
+        artifact_bytes=artifact_bytes,
         constants=tables.jobs,
         past=past,
     )

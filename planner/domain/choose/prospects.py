@@ -100,7 +100,7 @@ def _list_loadable(
 
 
 def _may_hold(candidate: Candidate, model: ModelFacts, target: Target, tables: Tables) -> bool:
-    """Whether the layers of every replica are no larger than all its devices together: quick, and never wrongly no."""
+    """Whether the layers of each replica are no larger than its devices together: quick, and never wrongly no."""
     place = candidate.placement
     own = _pad(model, candidate.intermediate_size)
     stored = stored_bytes(own, candidate.scheme, candidate.group_size, tables.gguf)

@@ -3,7 +3,7 @@
 Arguments are whole numbers of elements. Layers that a checkpoint leaves in 16 bits are not looked at.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from planner.domain.facts.kernels import Finding, Load
 from planner.domain.facts.shards import Shard, linear_shards
@@ -47,7 +47,7 @@ def group_divides_columns(load: Load, argument: str) -> Finding | None:
     group = load.group_size
     if group is None:
         return None
-    shards = list(quantized_shards(load))
+    shards = quantized_shards(load)
     for shard in shards:
         columns = shard.full_columns
         if columns % group == 0:
@@ -238,12 +238,11 @@ def pp_within_layers(load: Load, argument: str) -> Finding | None:
     )
 
 
-def quantized_shards(load: Load) -> Iterator[Shard]:
+def quantized_shards(load: Load) -> Sequence[Shard]:
     """Layers' parts on a rank, without those that stay in 16 bits."""
     at = load.placement
-    for shard in linear_shards(load.model, load.intermediate_size, at.tp, ep=at.ep):
-        if shard.layer not in load.in_16_bits:
-            yield shard
+    shards = linear_shards(load.model, load.intermediate_size, at.tp, ep=at.ep)
+    return [shard for shard in shards if shard.layer not in load.in_16_bits] if load.in_16_bits else shards
 
 
 def round_up(width: int, multiple: int) -> int:

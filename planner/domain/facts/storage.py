@@ -12,7 +12,7 @@ repeated on every rank; embedding and head by vocabulary rows padded to 64 x tp.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from planner.domain.facts.gguf import GgufTables, find_dynamic, layer_types
 from planner.domain.facts.gguf_layout import lay_out_gguf
@@ -32,7 +32,7 @@ VOCAB_PADDING = 64
 """vLLM pads the vocabulary to a multiple of 64 before it is split (vocab_parallel_embedding.py)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredBytes:
     """Bytes of a checkpoint's tensor data by where they sit."""
 
@@ -48,12 +48,12 @@ class StoredBytes:
     experts: int = 0
     """Part of the layers that routed experts take: a token reads only some of them."""
 
-    @property
+    @cached_property
     def layers(self) -> int:
         """All layers together."""
         return sum(self.by_layer)
 
-    @property
+    @cached_property
     def total(self) -> int:
         """All tensor data."""
         return self.layers + self.embedding + self.lookup + self.head + self.other

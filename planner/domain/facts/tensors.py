@@ -74,6 +74,7 @@ def widest_feed_forward(model: ModelFacts) -> int:
     return max(dense if layers_with(feeds_of(model), "DB") else 0, routed)
 
 
+@lru_cache(maxsize=512)
 def count_described_parameters(model: ModelFacts) -> int:
     """Parameters that the model's fields describe."""
     return count_parameters(lay_out(model))
