@@ -5,7 +5,6 @@ from collections.abc import Callable
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from planner import __version__
@@ -13,19 +12,17 @@ from planner.api.audit import AuditController
 from planner.api.auth import give_caller, make_guard
 from planner.api.claims import ClaimController
 from planner.api.decisions import DecisionController
-from planner.api.docs import RoutesPage
+from planner.api.docs import JsonDocument, RoutesPage, YamlDocument
 from planner.api.evidence import EvidenceController
 from planner.api.health import HealthController
 from planner.api.hosts import HostController
 from planner.api.jobs import JobController
 from planner.api.metrics import Latencies, MetricsController, Stopwatch
 from planner.api.plans import PlanController
-from planner.api.problems import make_problem_plugin
+from planner.api.problems import BODY_LIMIT_BYTES, make_problem_plugin
 from planner.api.recorder import Recorder
 from planner.api.tokens import TokenController
 from planner.usecases.workshop import Workshop
-
-BODY_LIMIT_BYTES = 16 * 1024**2
 
 
 def make_app(workshop: Workshop, token: str, is_stopping: Callable[[], bool]) -> Litestar:
@@ -60,7 +57,7 @@ def make_app(workshop: Workshop, token: str, is_stopping: Callable[[], bool]) ->
             version=__version__,
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
             security=[{"token": []}],
-            render_plugins=[RoutesPage(path="/"), JsonRenderPlugin(), YamlRenderPlugin()],
+            render_plugins=[RoutesPage(path="/"), JsonDocument(), YamlDocument()],
         ),
         logging_config=None,
     )

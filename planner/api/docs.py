@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from litestar import Request
-from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin, YamlRenderPlugin
 
 METHODS = ("get", "post", "put", "patch", "delete")
 STYLE = """
@@ -20,6 +20,55 @@ table { border-collapse: collapse; margin: .5rem 0 } td { padding: .15rem 1rem .
 code { font: .9rem monospace } .type { color: #616061 }
 @media (prefers-color-scheme: dark) { body { background: #1a1d21; color: #d1d2d3 } .method { color: #66b2ff } }
 """
+
+
+PROBLEM = {
+    "type": "object",
+    "description": "A refusal (RFC 9457): a stable code, one sentence, and what the command line would exit with.",
+    "required": ["status", "type", "title", "detail", "code", "exit_status", "error"],
+    "properties": {
+        **{name: {"type": "integer"} for name in ("status", "exit_status")},
+        **{name: {"type": "string"} for name in ("type", "title", "detail", "code")},
+        **{name: {"type": "array", "items": {"type": "string"}} for name in ("choices", "suggestions")},
+        "error": {"type": "object", "description": "The same in the shape that `--json` prints."},
+    },
+}
+REFUSAL = {
+    "description": "A refusal.",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+class JsonDocument(JsonRenderPlugin):
+    """The document in JSON."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The document, refusals as they are."""
+        return super().render(request, tell_refusals(openapi_schema))
+
+
+class YamlDocument(YamlRenderPlugin):
+    """The document in YAML."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The document, refusals as they are."""
+        return super().render(request, tell_refusals(openapi_schema))
+
+
+def tell_refusals(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with what every route refuses by, in place of the framework's own form of it."""
+    paths = {
+        path: {name: _with_refusal(act) if name in METHODS else act for name, act in acts.items()}
+        for path, acts in document["paths"].items()
+    }
+    components = document.get("components", {})
+    schemas = {**components.get("schemas", {}), "Problem": PROBLEM}
+    return {**document, "paths": paths, "components": {**components, "schemas": schemas}}
+
+
+def _with_refusal(act: Mapping[str, Any]) -> dict[str, Any]:
+    answers = {status: answer for status, answer in act["responses"].items() if status.startswith("2")}
+    return {**act, "responses": {**answers, "default": REFUSAL}}
 
 
 class RoutesPage(OpenAPIRenderPlugin):

@@ -20,6 +20,7 @@ from planner.domain.errors import BadInput, BitwrightError
 
 log = logging.getLogger("bitwright.api")
 
+BODY_LIMIT_BYTES = 16 * 1024**2
 TITLES: Mapping[int, str] = {
     400: "Bad request",
     401: "Not authorised",
@@ -35,10 +36,13 @@ TITLES: Mapping[int, str] = {
 ROUTE_CODES: Mapping[int, tuple[str, str]] = {
     404: ("route.unknown", "There is no such route. The routes are listed under /schema."),
     405: ("route.method", "This route does not take that method. The routes are listed under /schema."),
-    413: ("request.too_large", "The request body is too large."),
+    413: ("request.too_large", f"The request body is too large: {BODY_LIMIT_BYTES // 1024**2} MiB are read."),
 }
+TOO_DEEP = BadInput("request.invalid", "The request cannot be read: it is nested too deeply.")
 UNKNOWN_FIELD = "Extra inputs are not permitted"
 """Pydantic's words for a field that the model does not have."""
+NO_OBJECT = "Input should be a valid dictionary"
+"""Pydantic's words for something else than an object."""
 
 
 def make_problem_plugin() -> ProblemDetailsPlugin:
@@ -49,6 +53,7 @@ def make_problem_plugin() -> ProblemDetailsPlugin:
                 BitwrightError: describe_refusal,
                 ValidationException: lambda error: describe_refusal(read_validation(error)),
                 HTTPException: describe_http_error,
+                RecursionError: lambda _: describe_refusal(TOO_DEEP),
                 Exception: describe_surprise,
             }
         )
@@ -78,6 +83,10 @@ def read_validation(error: ValidationException) -> BadInput:
         return BadInput("request.invalid", f"The request cannot be read: {error.detail}.")
     fault = faults[0]
     name, message = str(fault.get("key") or "the body"), str(fault.get("message", "")).rstrip(".")
+    if name == message.strip("'") == "data":
+        return BadInput("request.invalid", "The request has no body. What it takes is listed under /schema.")
+    if message.startswith(NO_OBJECT):
+        return BadInput("request.invalid", f"{name} cannot be used: it is no JSON object.")
     if message == UNKNOWN_FIELD:
         return BadInput("request.unknown_field", f'This request has no field "{name}". Remove or correct it.')
     return BadInput("request.invalid", f"{name} cannot be used: {message[:1].lower()}{message[1:]}.")

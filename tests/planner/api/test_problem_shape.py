@@ -5,6 +5,9 @@ import json
 import httpx
 import pytest
 
+DEEP: list = []
+for _ in range(600):
+    DEEP = [DEEP]
 REFUSALS = [
     pytest.param("qwen-72b for 2x A600", 2, 422, "gpu.unknown", id="unknown card"),
     pytest.param("qwen-72b for RTX 6000", 4, 409, "gpu.ambiguous", id="several cards"),
@@ -50,6 +53,9 @@ def test_the_same_code_and_sentence_everywhere(
         pytest.param(
             "POST", "/v1/plans", {"ask": "x for cpu", "y": 1}, 422, "request.unknown_field", id="ask"
         ),
+        pytest.param("POST", "/v1/plans", None, 422, "request.invalid", id="no body"),
+        pytest.param("POST", "/v1/plans", ["x"], 422, "request.invalid", id="no object"),
+        pytest.param("POST", "/v1/plans", {"ask": DEEP}, 422, "request.invalid", id="nested too deeply"),
         pytest.param("POST", "/v1/jobs", {}, 422, "request.invalid", id="field missing"),
         pytest.param("POST", "/v1/jobs", {"decision_id": "d-0"}, 422, "decision.unknown", id="no decision"),
         pytest.param("POST", "/v1/claims/c-0/renew", None, 422, "claim.unknown", id="no claim"),

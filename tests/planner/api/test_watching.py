@@ -72,7 +72,18 @@ def test_the_page_of_routes_needs_no_network(service):
     assert not re.search(r"https?://|<script|@import", page.text)
     for path in ("/v1/plans", "/v1/jobs/{act}", "/v1/hosts/{name}/heartbeat", "/metrics"):
         assert path in page.text
+    document = httpx.get(f"{service.url}/schema/openapi.json").json()
+    refusals = {
+        tuple(act["responses"]["default"]["content"])
+        for acts in document["paths"].values()
+        for act in acts.values()
+    }
+    assert refusals == {("application/problem+json",)}
+    assert set(document["components"]["schemas"]["Problem"]["required"]) <= set(
+        httpx.get(f"{service.url}/v1/nothing").json()
+    )
     assert httpx.get(f"{service.url}/schema/openapi.json").json()["openapi"].startswith("3.1")
+    assert "application/problem+json" in httpx.get(f"{service.url}/schema/openapi.yaml").text
     assert "openapi: 3.1" in httpx.get(f"{service.url}/schema/openapi.yaml").text
 
 
