@@ -17,6 +17,7 @@ log = logging.getLogger("bitwright.bot")
 
 ADVICE = {
     "job.key_reused": "This message has made its job: ask again with /quantize for another.",
+    "job.no_demo_model": "Then ask again with /quantize.",
     "job.no_weights": "In Slack: /quantize /path/to/checkpoint for this machine",
 }
 """What to do in Slack, where the sentence speaks of something else."""

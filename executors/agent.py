@@ -122,7 +122,7 @@ class Agent:
                 if not error.may_pass:
                     log.warning("not published: %s [%s]", error.message, error.code)
                     break
-                log.warning("%s What was made waits for it.", error.message)
+                log.warning("what was made waits: %s", error.message)
                 cancel.wait(GONE_WAIT_SECONDS)
                 continue
             if state.state == "claimed":

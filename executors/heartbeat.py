@@ -62,6 +62,8 @@ class Heartbeat:
             self._end.wait(self.beat_seconds)
 
     def _beat(self, bandwidth: float, *, is_leaving: bool) -> None:
+        if is_leaving and not self._is_known:
+            return
         try:
             snapshot = self.snapshot()
             cpu = snapshot.cpu.model_copy(update={"bandwidth_bytes_per_s": bandwidth})

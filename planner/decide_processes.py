@@ -26,7 +26,7 @@ import planner
 from planner.domain.canonical import Json, Written
 from planner.domain.choose.candidates import Tables
 from planner.domain.choose.predictor import PlanInputs
-from planner.domain.errors import BitwrightError
+from planner.domain.errors import BitwrightError, Unreachable
 from planner.domain.facts.evidence import EvidenceBase
 from planner.domain.facts.hardware import Target
 from planner.domain.facts.model import ModelFacts
@@ -133,7 +133,8 @@ class DecideProcesses:
 
         Raises:
             BadInput: as `decide` does.
-            RuntimeError: it failed, or its process ended or was silent twice.
+            Unreachable: `service.interrupted`, its process ended or was silent twice.
+            RuntimeError: it failed.
         """
         process = self._take(inputs.model)
         try:
@@ -183,7 +184,7 @@ class DecideProcesses:
                     if self._is_closed:
                         break
                     process.restart()
-        raise RuntimeError("a process that decides ended before it answered")
+        raise Unreachable("service.interrupted", "What decides was ended before it answered. Ask again.")
 
 
 def count_processes() -> int:

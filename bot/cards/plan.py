@@ -95,7 +95,7 @@ def describe_plan(decision: Record, candidate: Record) -> list[Block]:
 def describe_nothing_fits(decision: Record) -> list[Block]:
     """That nothing fits, why, and what would do."""
     would = [
-        f"• {escape(option['candidate'])} on {escape(option['target'])}"
+        f"• *{escape(option['change'])}*: {escape(option['candidate'])} on {escape(option['target'])}"
         for option in decision.get("would_fit") or ()
     ]
     advice = would or ["• no wider target that was tried: a smaller model, or cards with more memory"]

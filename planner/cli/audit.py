@@ -20,7 +20,8 @@ from planner.cli.tables import print_rows
 def audit(session: Session, /, sql: str, as_json: bool) -> None:
     """Ask one SELECT of the record.
 
-    Tables: decisions, alternatives, rejected_candidates, jobs, measurements, evidence, predicted_vs_measured.
+    Tables: decisions, alternatives, rejected_candidates, jobs, measurements, evidence, predicted_vs_measured,
+    models, accelerators, engine_rules.
     """
     with open_door(session) as door:
         answer = door.audit(sql)

@@ -25,7 +25,7 @@ def submit_job(
 
     Raises:
         BadInput: `decision.unknown`, `job.no_such_candidate`, `job.nothing_to_make`, `job.no_weights`,
-            `job.key_reused`.
+            `job.no_demo_model`, `job.key_reused`.
     """
     decision = workshop.decisions.find_decision(decision_id)
     candidate = choose_candidate(decision.body, choice or {})

@@ -1,5 +1,6 @@
 """An executor in its own process tells of its cards, is planned for, and is gone when it ends."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -7,8 +8,12 @@ import time
 
 import pytest
 
+from executors.heartbeat import Heartbeat
+from planner.contract.client import Client
 from planner.contract.errors import ContractError
+from planner.contract.inventory import Cpu, HostSnapshot
 from planner.contract.requests import TokenAsk
+from planner.contract.retries import Patience
 
 
 @pytest.fixture
@@ -57,3 +62,18 @@ def test_two_cards_are_told_of_planned_for_and_gone_with_their_executor(service,
     executor.terminate()
     executor.wait(20)
     assert refusal(client, "qwen-72b for host:gpu-1") == "host.gone"
+
+
+def test_a_service_that_never_answered_is_not_said_to_answer_again(caplog):
+    cpu = Cpu(name="a CPU", cores=2)
+    snapshot = HostSnapshot(host="gpu-1", taken_at="now", system="Linux", cpu=cpu)
+    with (
+        caplog.at_level(logging.INFO),
+        Client("http://127.0.0.1:9", "a-token", patience=Patience(seconds=0)) as client,
+        Heartbeat(client=client, snapshot=lambda: snapshot, beat_seconds=0.01),
+    ):
+        deadline = time.monotonic() + 20
+        while not caplog.messages and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert "does not answer" in caplog.messages[0]
+    assert not any("answers again" in message for message in caplog.messages)

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from planner.decide_processes import DecideProcesses
-from planner.domain.errors import BadInput
+from planner.domain.errors import BadInput, Unreachable
 from planner.usecases.plan_model import decide_here, draft_plan
 from planner.usecases.read_ask import read_ask
 
@@ -188,7 +188,7 @@ def test_closing_ends_what_is_under_way(inputs_of):
         time.sleep(0.5)
         processes.close()
         for answer in answers:
-            with pytest.raises(RuntimeError, match="ended before it answered"):
+            with pytest.raises(Unreachable, match="Ask again"):
                 answer.result(20)
     assert list_processes(os.getpid()) == before
 

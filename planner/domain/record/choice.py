@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.domain.errors import BadInput
+from planner.domain.facts.evidence import DEMO_MODEL
 
 CHOICE_FIELDS = ("scheme", "method", "format", "engine", "group_size", "tp", "pp")
 UNFIT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
@@ -59,10 +60,15 @@ def make_specification(
     """What the executor is given.
 
     Raises:
-        BadInput: `job.nothing_to_make`, `job.no_weights`.
+        BadInput: `job.nothing_to_make`, `job.no_weights`, `job.no_demo_model`.
     """
     _check_there_is_work(candidate)
     model, cost = decision["model"], candidate["job"]
+    if model["path"] is None and model["catalogue_id"] == DEMO_MODEL:
+        raise BadInput(
+            "job.no_demo_model",
+            "The demo model is not on this host yet. Make it once, and plan again: bitwright executor demo-model",
+        )
     if model["path"] is None:
         raise BadInput(
             "job.no_weights",

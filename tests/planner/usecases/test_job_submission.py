@@ -71,6 +71,13 @@ def test_a_model_without_weights_here_is_refused_with_the_way_out(workshop):
     assert caught.value.code == "job.no_weights"
 
 
+def test_a_demo_model_that_nobody_made_yet_is_refused_with_what_makes_it(workshop):
+    decision = plan_model(workshop, read_ask({"ask": "demo for cpu in Q4_K_M"}))
+    with pytest.raises(BadInput, match="bitwright executor demo-model") as caught:
+        submit_job(workshop, decision.decision_id)
+    assert caught.value.code == "job.no_demo_model"
+
+
 @pytest.mark.parametrize("ask", [{"scheme": "BF16", "engine": "transformers"}])
 def test_sixteen_bits_as_released_are_nothing_to_make(workshop, tiny_checkpoint, ask):
     decision = plan_model(workshop, read_ask({"ask": f"{tiny_checkpoint} for cpu", **ask}))
