@@ -91,7 +91,7 @@ def _is_as_made(candidate: Candidate) -> bool:
 
 def _refuse(item: Judged, finding: Finding) -> Judged:
     verdict = replace(item.verdict, status="illegal", findings=(*item.verdict.findings, finding))
-    return replace(item, verdict=verdict)
+    return item._replace(verdict=verdict)
 
 
 def _check_context(workload: Workload, model: ModelFacts) -> None:

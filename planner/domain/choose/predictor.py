@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from planner.domain.choose.candidates import Candidate, Tables
 from planner.domain.choose.legality import Verdict, judge_candidate
@@ -47,8 +48,7 @@ class PlanInputs:
     """Hashes and versions of the inputs, as the record lists them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A candidate, the memory it takes, and whether it may load."""
 
     prospect: Prospect
@@ -104,7 +104,7 @@ class Predictor:
         self._seatings: dict[tuple[Division, str, Extras | None], Seating] = {}
         self._memory: dict[tuple[Seating, Weights], MemoryEstimate] = {}
         self._paces: dict[tuple[Division, str], Pace] = {}
-        self._quality: dict[tuple[str, str, int | None, str], QualityPrediction] = {}
+        self._qualities: dict[tuple[str, str, int | None], tuple[QualityPrediction, QualityPrediction]] = {}
 
     def list_prospects(self) -> Sequence[Prospect]:
         """Everything worth weighing.
@@ -136,13 +136,14 @@ class Predictor:
         if place.offload:
             batch = self._constants_of(candidate.engine)[candidate.engine, "batched_tokens"].likely
             exchange = copy_for_prompts(exchange, judged.memory.host_bytes, batch)
+        quality, also = self._qualities_of(candidate)
         bytes_read = bytes_read_per_step(prospect.stored, inputs.model, sequences)
         return Scored(
             candidate=candidate,
             verdict=judged.verdict,
             memory=judged.memory,
-            quality=self.quality_of(candidate, self.workload.task),
-            also_quality=(self.quality_of(candidate, HELD_OUT_TEXT),),
+            quality=quality,
+            also_quality=(also,),
             speed=predict_speed(
                 engine=candidate.engine,
                 placement=place,
@@ -238,26 +239,33 @@ class Predictor:
             tp=candidate.placement.tp,
         )
 
-    def quality_of(self, candidate: Candidate, task: str) -> QualityPrediction:
-        """Change on the benchmark that stands for a task."""
-        key = (candidate.scheme.name, candidate.method, candidate.group_size, task)
-        found = self._quality.get(key)
+    def _qualities_of(self, candidate: Candidate) -> tuple[QualityPrediction, QualityPrediction]:
+        """On the benchmark of the workload's task, and on the text that every job measures."""
+        key = (candidate.scheme.name, candidate.method, candidate.group_size)
+        found = self._qualities.get(key)
         if found is None:
-            benchmark, *related = self.inputs.tables.benchmarks[task]
-            found = self._quality[key] = predict_quality(
-                QualityAsk(
-                    model_id=self.inputs.model.model_id,
-                    params=self.params,
-                    scheme=candidate.scheme.name,
-                    method=candidate.method,
-                    group_size=candidate.group_size,
-                    bits=candidate.scheme.weight_bits,
-                    benchmark=benchmark,
-                    related=tuple(related),
-                ),
-                self.inputs.evidence,
+            found = self._qualities[key] = (
+                self.quality_of(candidate, self.workload.task),
+                self.quality_of(candidate, HELD_OUT_TEXT),
             )
         return found
+
+    def quality_of(self, candidate: Candidate, task: str) -> QualityPrediction:
+        """Change on the benchmark that stands for a task."""
+        benchmark, *related = self.inputs.tables.benchmarks[task]
+        return predict_quality(
+            QualityAsk(
+                model_id=self.inputs.model.model_id,
+                params=self.params,
+                scheme=candidate.scheme.name,
+                method=candidate.method,
+                group_size=candidate.group_size,
+                bits=candidate.scheme.weight_bits,
+                benchmark=benchmark,
+                related=tuple(related),
+            ),
+            self.inputs.evidence,
+        )
 
 
 @lru_cache(maxsize=512)

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 DEMO_MODEL = "local/smollm2-135m-instruct-from-q4_1"
@@ -79,6 +79,7 @@ class Efficiency:
     sources: tuple[str, ...]
 
 
+@lru_cache(maxsize=1024)
 def size_class(params: float) -> int:
     """Models of one class are within a factor of four in size: what a small one took says little about a large."""
     return math.floor(math.log(max(params, 1.0), 4))

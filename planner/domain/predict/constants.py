@@ -1,11 +1,10 @@
 """A constant with its spread and source, as tables state it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(NamedTuple):
     """A constant with its spread, and where it comes from."""
 
     low: float

@@ -34,9 +34,9 @@ JobConstants = Mapping[tuple[str, str, str, str], Constant]
 """(backend, method or *, gpu | cpu | any, term) → constant, from `data/job_costs.csv`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JobCost:
-    """What a job needs, likely values with the interval of its minutes and memory."""
+    """What a job needs, likely values with the interval of its minutes and memory. Told apart by identity."""
 
     backend: str | None
     minutes: float

@@ -12,7 +12,7 @@ and high values; the interval of the total is their sum. Known error: activation
 yet, which is what the width of the interval says.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -197,8 +197,8 @@ def _activation(seating: Seating, seat: Seat, weights: Weights) -> Constant:
     )
     if not weights.copied or not seat.span.is_opening:
         return activation
-    return replace(
-        activation, likely=activation.likely + weights.copied, high=activation.high + weights.copied
+    return activation._replace(
+        likely=activation.likely + weights.copied, high=activation.high + weights.copied
     )
 
 

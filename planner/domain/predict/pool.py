@@ -13,7 +13,7 @@ StarCoder2-3B 2,198,512 (pull 19029; 0.1 %). Uniform models: `tests/planner/usec
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from planner.domain.facts.layers import mixers_of
 from planner.domain.facts.model import ModelFacts
@@ -32,8 +32,7 @@ BY_REQUEST = "capacity_by_request"
 """Term of engines that group layers: 1 where tokens are counted by whole sequences, 0 where every layer counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCost:
+class TokenCost(NamedTuple):
     """What a token takes of the pool of one stage, and what sequences take whatever their length."""
 
     bytes_per_token: float

@@ -49,9 +49,12 @@ COLLAPSED = 3.0
 COMMON_METHODS = frozenset({"rtn", "gptq", "awq", "autoround", "imatrix"}) | UNTOLD_METHODS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class QualityPrediction:
-    """A benchmark's expected value and change with a 90 % interval; None where nothing is known."""
+    """A benchmark's expected value and change with a 90 % interval; None where nothing is known.
+
+    Told apart by identity.
+    """
 
     benchmark: str
     expected: float | None
