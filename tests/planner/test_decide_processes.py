@@ -204,6 +204,9 @@ def test_they_end_with_who_started_them_even_if_it_is_killed():
     parent = subprocess.Popen([sys.executable, "-c", FROM_A_PARENT], stdout=subprocess.PIPE)
     try:
         assert parent.stdout.readline() == b"started\n"
+        deadline = time.monotonic() + 10
+        while not list_processes(parent.pid) and time.monotonic() < deadline:
+            time.sleep(0.05)  # it may not have its name yet
         (pid,) = list_processes(parent.pid)
     finally:
         parent.kill()
