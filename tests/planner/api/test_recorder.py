@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from planner.api.recorder import LONGEST_WAIT_SECONDS, Recorder
+from planner.api.recorder import Recorder
 from planner.contract.errors import ContractError
 from planner.domain.record.decision import FIRST_HASH
 from planner.usecases.plan_model import draft_plan
@@ -80,44 +80,10 @@ def test_those_that_are_ready_together_are_kept_by_few_statements(recorder, deci
     assert len(decisions.kept) < len(drafts)
 
 
-def test_one_alone_does_not_wait(recorder, decisions, drafts, monkeypatch):
-    monkeypatch.setattr("planner.api.recorder.LONGEST_WAIT_SECONDS", 60)
-    record(recorder, lambda: drafts[0])
-    assert decisions.kept == [1]
-
-
-def test_one_that_is_ready_does_not_wait_long_for_another(recorder, decisions, drafts):
+def test_one_that_is_ready_does_not_wait_for_another(recorder, decisions, drafts):
     stop = threading.Event()
 
     async def ask():
-        slow = asyncio.create_task(recorder.plan(lambda: (stop.wait(30), drafts[1])[1]))
-        await asyncio.wait_for(recorder.plan(lambda: drafts[0]), 10)
-        assert decisions.kept == [1]
-        stop.set()
-        await slow
-
-    asyncio.run(ask())
-    assert decisions.kept == [1, 1]
-    assert LONGEST_WAIT_SECONDS < 0.1
-
-
-def test_a_timer_that_comes_a_little_early_is_the_last_that_is_waited_for(recorder, decisions, drafts):
-    """As uvloop's do: its clock has whole milliseconds, and the time that a plan is due may lie between two."""
-    stop = threading.Event()
-
-    async def ask():
-        loop = asyncio.get_running_loop()
-        exact_time, exact_call = loop.time, loop.call_at
-
-        def call_early(when, act, *args, context=None):
-            def act_early():
-                loop.time = lambda: when - 0.0005
-                act(*args)
-                loop.time = exact_time
-
-            return exact_call(when, act_early, context=context)
-
-        loop.call_at = call_early
         slow = asyncio.create_task(recorder.plan(lambda: (stop.wait(30), drafts[1])[1]))
         try:
             await asyncio.wait_for(recorder.plan(lambda: drafts[0]), PATIENCE_SECONDS)
@@ -129,9 +95,7 @@ def test_a_timer_that_comes_a_little_early_is_the_last_that_is_waited_for(record
     assert decisions.kept == [1, 1]
 
 
-def test_a_refused_plan_holds_no_other_up(recorder, decisions, drafts, monkeypatch):
-    monkeypatch.setattr("planner.api.recorder.LONGEST_WAIT_SECONDS", 60)
-
+def test_a_refused_plan_holds_no_other_up(recorder, drafts):
     def refuse():
         raise ValueError("no such model")
 

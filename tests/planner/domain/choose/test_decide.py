@@ -1,5 +1,6 @@
 """A decision body: complete, pure, and honest about what does not fit."""
 
+import gc
 import json
 import re
 from dataclasses import replace
@@ -10,6 +11,7 @@ from planner.domain.canonical import as_plain, canonical_json
 from planner.domain.choose.candidates import enumerate_candidates
 from planner.domain.choose.decide import decide
 from planner.domain.errors import BadInput
+from planner.domain.facts.evidence import EvidenceBase
 
 
 @pytest.fixture(scope="session")
@@ -201,3 +203,16 @@ def test_where_nothing_reads_the_released_weights_they_are_quantized_again(
         plan_inputs(catalogue_model("openai/gpt-oss-20b"), a_target("Apple M2 Max 96GB"), schemes=())
     )
     assert body["chosen"]["engine"] == "llama.cpp"
+
+
+def test_nothing_holds_on_to_evidence_that_newer_has_replaced(qwen72b, a_target, plan_inputs):
+    def count_bases():
+        gc.collect()
+        return sum(type(item) is EvidenceBase for item in gc.get_objects())
+
+    target = a_target(count=2)
+    decide(plan_inputs(qwen72b, target))
+    before = count_bases()
+    for number in range(3):
+        decide(plan_inputs(qwen72b, target, evidence=EvidenceBase(version=str(number))))
+    assert count_bases() <= before
