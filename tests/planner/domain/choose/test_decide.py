@@ -206,13 +206,10 @@ def test_where_nothing_reads_the_released_weights_they_are_quantized_again(
 
 
 def test_nothing_holds_on_to_evidence_that_newer_has_replaced(qwen72b, a_target, plan_inputs):
-    def count_bases():
-        gc.collect()
-        return sum(type(item) is EvidenceBase for item in gc.get_objects())
-
-    target = a_target(count=2)
-    decide(plan_inputs(qwen72b, target))
-    before = count_bases()
     for number in range(3):
-        decide(plan_inputs(qwen72b, target, evidence=EvidenceBase(version=str(number))))
-    assert count_bases() <= before
+        evidence = EvidenceBase(version=f"replaced {number}")
+        decide(plan_inputs(qwen72b, a_target(count=2), evidence=evidence))
+    del evidence
+    gc.collect()
+    bases = [item for item in gc.get_objects() if type(item) is EvidenceBase]
+    assert [base for base in bases if base.version.startswith("replaced")] == []
