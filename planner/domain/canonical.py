@@ -9,9 +9,6 @@ from typing import Any
 
 PLAIN = frozenset({str, int, bool, type(None)})
 """Types that rounding leaves as they are."""
-MARK = "\x00"
-"""Stands in a text for a part that is written already."""
-
 
 Json = str
 """Canonical JSON of some value."""
@@ -99,40 +96,17 @@ def write_rounded(value: Any) -> Json:
         return value.text
     if type(value) is list and value and all(type(item) is Written for item in value):
         return "[" + ",".join(item.text for item in value) + "]"
-    try:
-        return _PLAIN.encode(value)
-    except _HoldsWritten:
-        return _write_around(value)
+    return _ENCODER.encode(value)
 
 
-class _HoldsWritten(Exception):
-    """Somewhere in the value is a part that is written already."""
-
-
-def _refuse(part: Any) -> Any:
+def _read(part: Any) -> Any:
+    """What is written somewhere inside a value: read, and written again to the same text."""
     if isinstance(part, Written):
-        raise _HoldsWritten
+        return part.read()
     raise TypeError(f"{type(part).__name__} has no JSON")
 
 
-_PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_refuse)
-
-
-def _write_around(value: Any) -> Json:
-    """Canonical JSON with parts in it that are written already."""
-    written: list[str] = []
-
-    def put_off(part: Any) -> str:
-        if not isinstance(part, Written):
-            raise TypeError(f"{type(part).__name__} has no JSON")
-        written.append(part.text)
-        return MARK
-
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=put_off)
-    around = text.split(json.dumps(MARK))
-    if len(around) != len(written) + 1:  # somebody's own text is the mark
-        return write_rounded(as_plain(value))
-    return around[0] + "".join(part + after for part, after in zip(written, around[1:], strict=True))
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_read)
 
 
 def as_plain(value: Any) -> Any:
